@@ -1,0 +1,71 @@
+"""Video in, 21-joint hand poses out, as fast as the hardware allows."""
+
+from __future__ import annotations
+
+import logging
+
+try:
+    from . import _native
+except ImportError as error:
+    raise ImportError(
+        "handpose_native: the compiled module _native cannot be loaded; install the package with 'pip install .' "
+        f"and import it from outside its source folder ({error})"
+    ) from error
+
+from .draw import draw_hands, draw_skeleton
+from .errors import (
+    ArgumentError,
+    DeviceError,
+    DeviceMemoryError,
+    DTypeError,
+    HandposeError,
+    MissingDependencyError,
+    ModelError,
+    VideoError,
+)
+from .geometry import compose, input_from_roi, invert, letterbox, stretch, transform_points
+from .heatmap import heatmap_peaks
+from .isa import active_isa, isa, isa_levels
+from .palette import palette_map
+from .preprocess import preprocess, yuv_planes
+from .skeleton import BONE_COLORS, FINGERS, HAND_BONES, JOINT_COLORS, JOINT_NAMES, NUM_JOINTS
+from .types import Frame, FrameResult, Hand, Roi
+
+__version__ = _native.VERSION
+__all__ = [
+    "BONE_COLORS",
+    "FINGERS",
+    "HAND_BONES",
+    "JOINT_COLORS",
+    "JOINT_NAMES",
+    "NUM_JOINTS",
+    "ArgumentError",
+    "DTypeError",
+    "DeviceError",
+    "DeviceMemoryError",
+    "Frame",
+    "FrameResult",
+    "Hand",
+    "HandposeError",
+    "MissingDependencyError",
+    "ModelError",
+    "Roi",
+    "VideoError",
+    "active_isa",
+    "compose",
+    "draw_hands",
+    "draw_skeleton",
+    "heatmap_peaks",
+    "input_from_roi",
+    "invert",
+    "isa",
+    "isa_levels",
+    "letterbox",
+    "palette_map",
+    "preprocess",
+    "stretch",
+    "transform_points",
+    "yuv_planes",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

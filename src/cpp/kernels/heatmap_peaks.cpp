@@ -1,0 +1,218 @@
+// The part of heatmap_peaks that is the same on every level: what happens round a peak once it is found.
+#include "heatmap_peaks.hpp"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+
+#include "../core/half.hpp"
+#include "kernel_table.hpp"
+
+namespace handpose {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct Point {
+  float x, y;
+};
+
+float value_at(const HeatmapView& map, std::int32_t x, std::int32_t y) {
+  const std::uint8_t* row = map.data + y * map.pitch_bytes;
+  return map.half ? float_from_half(reinterpret_cast<const std::uint16_t*>(row)[x]) : reinterpret_cast<const float*>(row)[x];
+}
+
+float step_towards(float before, float after) { return after > before ? 0.25f : after < before ? -0.25f : 0.0f; }
+
+Point quarter_step(const HeatmapView& map, const MapPeak& peak) {
+  Point step{0, 0};
+  if (peak.x > 0 && peak.x < map.width - 1) {
+    step.x = step_towards(value_at(map, peak.x - 1, peak.y), value_at(map, peak.x + 1, peak.y));
+  }
+  if (peak.y > 0 && peak.y < map.height - 1) {
+    step.y = step_towards(value_at(map, peak.x, peak.y - 1), value_at(map, peak.x, peak.y + 1));
+  }
+  return step;
+}
+
+// Logarithm of the blurred map on the 5x5 pixels round the peak; only the 13 that dark_step reads are of use, but the
+// blur along rows is shared by all.
+void blurred_logs(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, double logs[5][5]) {
+  const std::int32_t radius = params.blur_taps / 2;
+  double along_rows[kMostBlurTaps + 4][5];
+  for (std::int32_t j = 0; j < params.blur_taps + 4; ++j) {
+    const std::int32_t y = peak.y - 2 - radius + j;
+    for (std::int32_t i = 0; i < 5; ++i) {
+      double sum = 0;
+      for (std::int32_t t = 0; t < params.blur_taps; ++t) {
+        const std::int32_t x = peak.x - 2 + i - radius + t;
+        if (y < 0 || y >= map.height || x < 0 || x >= map.width) continue;
+        const float value = value_at(map, x, y);
+        if (value > 0) sum += params.blur[t] * static_cast<double>(value);
+      }
+      along_rows[j][i] = sum;
+    }
+  }
+  for (std::int32_t j = 0; j < 5; ++j) {
+    for (std::int32_t i = 0; i < 5; ++i) {
+      double sum = 0;
+      for (std::int32_t t = 0; t < params.blur_taps; ++t) sum += params.blur[t] * along_rows[j + t][i];
+      logs[j][i] = std::log(std::max(sum, 1e-10));
+    }
+  }
+}
+
+// Zhang et al., "Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020, equations 7 to 11.
+Point dark_step(const HeatmapView& map, const MapPeak& peak, const PeakParams& params) {
+  if (peak.x < 2 || peak.x > map.width - 3 || peak.y < 2 || peak.y > map.height - 3) return {0, 0};
+  double l[5][5];
+  blurred_logs(map, peak, params, l);
+  const double dx = (l[2][3] - l[2][1]) / 2;
+  const double dy = (l[3][2] - l[1][2]) / 2;
+  const double dxx = (l[2][4] - 2 * l[2][2] + l[2][0]) / 4;
+  const double dyy = (l[4][2] - 2 * l[2][2] + l[0][2]) / 4;
+  const double dxy = (l[3][3] - l[1][3] - l[3][1] + l[1][1]) / 4;
+  const double determinant = dxx * dyy - dxy * dxy;
+  if (!(dxx < 0 && determinant > 0)) return {0, 0};  // no maximum there
+  const double step_x = -(dyy * dx - dxy * dy) / determinant;
+  const double step_y = -(dxx * dy - dxy * dx) / determinant;
+  if (!(std::fabs(step_x) <= 1 && std::fabs(step_y) <= 1)) return {0, 0};
+  return {static_cast<float>(step_x), static_cast<float>(step_y)};
+}
+
+// Along one axis of the upsampled map: the coarse cell of a fine sample and the fraction within it.
+struct FineSample {
+  std::int32_t cell;
+  double fraction;
+};
+
+FineSample fine_sample(std::int32_t fine, double coarse_per_fine, std::int32_t size) {
+  const double position = std::min(std::max((fine + 0.5) * coarse_per_fine - 0.5, 0.0), size - 1.0);
+  const auto cell = static_cast<std::int32_t>(position);
+  return {cell, position - cell};
+}
+
+// NaN is the smallest number here, and infinities the largest and smallest finite ones, so that every interpolated value is finite.
+double finite_at(const HeatmapView& map, std::int32_t x, std::int32_t y) {
+  const float value = value_at(map, std::min(x, map.width - 1), std::min(y, map.height - 1));
+  return value >= -FLT_MAX ? std::min(value, FLT_MAX) : -FLT_MAX;
+}
+
+struct FinePeak {
+  std::int32_t x, y;
+  double value;
+};
+
+// Searches one fine row in the cells from `cell_begin` up to `cell_end`; a cell whose corners all lie below the best value so
+// far cannot hold a better one.
+void search_cells(const HeatmapView& map, const PeakParams& params, std::int32_t fine_y, std::int32_t cell_begin,
+                  std::int32_t cell_end, FinePeak* best) {
+  const double step_x = static_cast<double>(map.width) / params.upsampled_width;
+  const double step_y = static_cast<double>(map.height) / params.upsampled_height;
+  const FineSample row = fine_sample(fine_y, step_y, map.height);
+  double corners[4] = {};
+  double most = 0;
+  std::int32_t cell = -1;
+  // The first fine column of a cell is (cell + 0.5) / step_x - 0.5 rounded up; one earlier is safe against rounding.
+  const double from = cell_begin <= 0 ? 0.0 : std::max(0.0, std::ceil((cell_begin + 0.5) / step_x - 0.5) - 1);
+  for (auto fine_x = static_cast<std::int32_t>(from); fine_x < params.upsampled_width; ++fine_x) {
+    const FineSample column = fine_sample(fine_x, step_x, map.width);
+    if (column.cell < cell_begin) continue;
+    if (column.cell >= cell_end) return;
+    if (column.cell != cell) {
+      cell = column.cell;
+      for (int k = 0; k < 4; ++k) corners[k] = finite_at(map, cell + (k & 1), row.cell + (k >> 1));
+      most = std::max(std::max(corners[0], corners[1]), std::max(corners[2], corners[3]));
+    }
+    if (most < best->value) continue;
+    const double upper = corners[0] + (corners[1] - corners[0]) * column.fraction;
+    const double lower = corners[2] + (corners[3] - corners[2]) * column.fraction;
+    const double value = upper + (lower - upper) * row.fraction;
+    const bool earlier = fine_y < best->y || (fine_y == best->y && fine_x < best->x);
+    if (value > best->value || (value == best->value && earlier)) *best = {fine_x, fine_y, value};
+  }
+}
+
+FinePeak upsampled_peak(const HeatmapView& map, const MapPeak& peak, const PeakParams& params) {
+  FinePeak best{0, 0, -std::numeric_limits<double>::infinity()};
+  // Round the coarse peak first: what it gives rules out nearly every other cell.
+  const double fine_per_coarse = static_cast<double>(params.upsampled_height) / map.height;
+  const auto first = static_cast<std::int32_t>(std::max(0.0, std::floor((peak.y - 0.5) * fine_per_coarse)));
+  const auto last = static_cast<std::int32_t>(
+      std::min(params.upsampled_height - 1.0, std::ceil((peak.y + 1.5) * fine_per_coarse)));
+  for (std::int32_t y = first; y <= last; ++y) search_cells(map, params, y, peak.x - 1, peak.x + 1, &best);
+  for (std::int32_t y = 0; y < params.upsampled_height; ++y) search_cells(map, params, y, 0, map.width, &best);
+  return best;
+}
+
+float spread_of(const HeatmapView& map, const MapPeak& peak) {
+  // About the peak rather than the origin: the squares stay small where the mass is, and nothing cancels.
+  const MapMoments m = active_kernels().second_moments(map, peak.x, peak.y);
+  const double sum = m.sum;
+  if (!(sum > 0) || !std::isfinite(m.squares) || !std::isfinite(sum)) return kNan;
+  const double mean_x = m.x / sum;
+  const double mean_y = m.y / sum;
+  const double variance = m.squares / sum - mean_x * mean_x - mean_y * mean_y;
+  return static_cast<float>(std::sqrt(std::max(variance, 0.0)));
+}
+
+Point centroid(const HeatmapView& map) {
+  const MapMoments m = active_kernels().first_moments(map);
+  const double sum = m.sum;
+  if (!(sum > 0) || !std::isfinite(sum)) return {kNan, kNan};
+  return {static_cast<float>(m.x / sum + 0.5), static_cast<float>(m.y / sum + 0.5)};
+}
+
+void decode_map(const HeatmapView& map, const PeakParams& params, float* point, float* score, float* spread) {
+  const MapPeak peak = active_kernels().find_peak(map);
+  if (peak.x < 0) {
+    point[0] = point[1] = *score = kNan;
+    if (spread != nullptr) *spread = kNan;
+    return;
+  }
+  Point at{static_cast<float>(peak.x) + 0.5f, static_cast<float>(peak.y) + 0.5f};
+  *score = peak.value;
+  if (params.method == PeakMethod::kExpectation) {
+    at = centroid(map);
+  } else if (params.method == PeakMethod::kUpsampledArgmax) {
+    const FinePeak fine = upsampled_peak(map, peak, params);
+    at.x = static_cast<float>((fine.x + 0.5) * map.width / params.upsampled_width);
+    at.y = static_cast<float>((fine.y + 0.5) * map.height / params.upsampled_height);
+    *score = static_cast<float>(fine.value);
+  } else if (params.method != PeakMethod::kArgmax) {
+    const Point step = params.method == PeakMethod::kQuarter ? quarter_step(map, peak) : dark_step(map, peak, params);
+    at = {at.x + step.x, at.y + step.y};
+  }
+  point[0] = at.x;
+  point[1] = at.y;
+  if (spread != nullptr) *spread = spread_of(map, peak);
+}
+
+}  // namespace
+
+void fill_blur(std::int32_t taps, PeakParams* params) {
+  const double sigma = 0.3 * ((taps - 1) * 0.5 - 1) + 0.8;
+  double sum = 0;
+  for (std::int32_t t = 0; t < taps; ++t) {
+    const double d = t - taps / 2;
+    params->blur[t] = std::exp(-d * d / (2 * sigma * sigma));
+    sum += params->blur[t];
+  }
+  for (std::int32_t t = 0; t < taps; ++t) params->blur[t] /= sum;
+  params->blur_taps = taps;
+}
+
+void heatmap_peaks(const HeatmapStack& stack, const PeakParams& params, float* points, float* scores, float* spreads) {
+  for (std::size_t batch = 0; batch < stack.batches; ++batch) {
+    for (std::size_t k = 0; k < stack.maps; ++k) {
+      HeatmapView map = stack.first;
+      map.data += static_cast<std::ptrdiff_t>(batch) * stack.batch_pitch_bytes +
+                  static_cast<std::ptrdiff_t>(k) * stack.map_pitch_bytes;
+      const std::size_t at = batch * stack.maps + k;
+      decode_map(map, params, points + 2 * at, scores + at, spreads != nullptr ? spreads + at : nullptr);
+    }
+  }
+}
+
+}  // namespace handpose

@@ -1,0 +1,32 @@
+// One table of functions per level, and the one that is active.
+#pragma once
+
+#include <cstddef>
+
+#include "../core/isa.hpp"
+#include "levels.hpp"
+
+namespace handpose {
+
+struct KernelTable {
+  Isa isa;
+  decltype(&scalar::linear_row) linear_row;
+  decltype(&scalar::taps_row) taps_row;
+  decltype(&scalar::rotated_row) rotated_row;
+  decltype(&scalar::write_row) write_row;
+  decltype(&scalar::find_peak) find_peak;
+  decltype(&scalar::first_moments) first_moments;
+  decltype(&scalar::second_moments) second_moments;
+  decltype(&scalar::blend_span) blend_span;
+  decltype(&scalar::palette_map_row) palette_map_row;
+};
+
+// The levels that are compiled in and that this CPU has, slowest first; `count` receives how many.
+const KernelTable* supported_kernels(std::size_t* count);
+
+// The table in use: the fastest supported one unless activate_kernels has chosen another. Safe from any thread.
+const KernelTable& active_kernels();
+
+void activate_kernels(const KernelTable& table);
+
+}  // namespace handpose

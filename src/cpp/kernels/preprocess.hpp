@@ -1,0 +1,60 @@
+// preprocess: source pixels -> crop, scale, rotate -> colour -> normalise -> model input, in one pass.
+// The rules, to the bit, are in docs/kernels.md; tests/reference/preprocess.py restates them in float64.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../core/affine.hpp"
+#include "../core/image_view.hpp"
+#include "../core/tensor_view.hpp"
+#include "../core/yuv.hpp"
+
+namespace handpose {
+
+enum class Filter : std::uint8_t { kLinear, kAntialias, kCubic };
+enum class Border : std::uint8_t { kConstant, kReplicate };
+enum class ChannelOrder : std::uint8_t { kRgb, kBgr };
+
+struct PreprocessParams {
+  Affine image_from_input;  // finite
+  Filter filter = Filter::kLinear;  // kLinear unless image_from_input is axis aligned
+  Border border = Border::kConstant;
+  float border_value[3] = {0, 0, 0};  // grey levels, in the order of the output channels
+  ChannelOrder channel_order = ChannelOrder::kRgb;
+  float scale[3] = {1, 1, 1};  // value = grey level * scale + bias, per output channel
+  float bias[3] = {0, 0, 0};
+  YuvToRgb yuv{};
+};
+
+// How one axis of the output reads one axis of a plane. Output i, begin <= i < end, takes source samples
+// start[i] .. start[i] + taps - 1, all inside the plane.
+struct AxisTable {
+  std::int32_t* start;
+  std::int16_t* weights;  // taps per output; sum exactly 1 << bits
+  float* fractions;       // linear only: {1 - f, f} / 2^14 per output
+  std::int32_t taps;
+  std::int32_t bits;
+  std::int32_t begin, end;
+};
+
+// Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1 the
+// chroma planes.
+struct PreprocessPlan {
+  ImageView source;
+  PreprocessParams params;
+  TensorView out;
+  AxisTable x[2], y[2];      // unused with rotation
+  std::int16_t* reduced;     // taps: one row of a plane after the vertical pass, in 1/64 grey level
+  float* levels[3];          // one row of the output in grey levels, in the order of the output channels
+  float* border_levels[3];   // the same for a row that lies outside the image
+};
+
+// Bytes of workspace that preprocess needs, or 0 where that cannot be expressed in a size_t.
+std::size_t preprocess_workspace_bytes(const ImageView& source, const PreprocessParams& params, const TensorView& out);
+
+// Preconditions: sides 1..kMaxSide; planes as plane_count and plane_channels say and packed within a row; `out` dense and not
+// overlapping the source; `workspace` aligned to 64 bytes. Does not allocate, throw or fail.
+void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace);
+
+}  // namespace handpose

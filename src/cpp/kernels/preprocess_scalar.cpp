@@ -1,0 +1,224 @@
+// The rows of preprocess in portable C++: the definition of the result.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "../core/half.hpp"
+#include "levels.hpp"
+
+namespace handpose {
+namespace scalar {
+namespace {
+
+// Where the components of a plane go: to rows of grey levels, by the format and the order of the output channels.
+struct Targets {
+  float* of[3];
+};
+
+// The rows that the components of the only plane (bgr24, rgb24, gray8), or Y, U and V, are sampled into.
+Targets component_rows(const PreprocessPlan& plan) {
+  const bool reversed = (plan.source.format == PixelFormat::kBgr24) == (plan.params.channel_order == ChannelOrder::kRgb) &&
+                        (plan.source.format == PixelFormat::kBgr24 || plan.source.format == PixelFormat::kRgb24);
+  return reversed ? Targets{{plan.levels[2], plan.levels[1], plan.levels[0]}}
+                  : Targets{{plan.levels[0], plan.levels[1], plan.levels[2]}};
+}
+
+float clamp_level(float value) { return value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value; }
+
+// Y, U, V in the three rows become R, G, B in the order of the output channels.
+void convert_yuv(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  const YuvToRgb& k = plan.params.yuv;
+  const bool rgb = plan.params.channel_order == ChannelOrder::kRgb;
+  for (std::int32_t x = begin; x < end; ++x) {
+    const float luma = (plan.levels[0][x] - k.offset) * k.scale;
+    const float u = plan.levels[1][x] - 128.0f;
+    const float v = plan.levels[2][x] - 128.0f;
+    const float red = clamp_level(luma + k.r_v * v);
+    const float green = clamp_level((luma + k.g_u * u) + k.g_v * v);
+    const float blue = clamp_level(luma + k.b_u * u);
+    plan.levels[0][x] = rgb ? red : blue;
+    plan.levels[1][x] = green;
+    plan.levels[2][x] = rgb ? blue : red;
+  }
+}
+
+// After the planes have been sampled: colour, then normalise and write the row.
+void finish_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end) {
+  if (is_yuv(plan.source.format)) {
+    convert_yuv(plan, begin, end);
+  } else if (plan.source.format == PixelFormat::kGray8) {
+    const std::size_t bytes = static_cast<std::size_t>(end - begin) * sizeof(float);
+    std::memcpy(plan.levels[1] + begin, plan.levels[0] + begin, bytes);
+    std::memcpy(plan.levels[2] + begin, plan.levels[0] + begin, bytes);
+  }
+  write_row(plan, y, plan.levels);
+}
+
+// Calls sample(plane, which tables, targets) for every plane of the source.
+template <typename Sample>
+void for_each_plane(const PreprocessPlan& plan, const Sample& sample) {
+  const Targets rows = component_rows(plan);
+  sample(plan.source.planes[0], 0, rows);
+  if (plan.source.format == PixelFormat::kNv12) sample(plan.source.planes[1], 1, Targets{{rows.of[1], rows.of[2], nullptr}});
+  if (plan.source.format == PixelFormat::kYuv420p) {
+    sample(plan.source.planes[1], 1, Targets{{rows.of[1], nullptr, nullptr}});
+    sample(plan.source.planes[2], 1, Targets{{rows.of[2], nullptr, nullptr}});
+  }
+}
+
+void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis, std::int32_t y,
+                   const Targets& rows) {
+  const std::int32_t top = y_axis.start[y];
+  const std::uint8_t* row0 = plane.row(top);
+  const std::uint8_t* row1 = y_axis.taps == 2 ? plane.row(top + 1) : row0;
+  const float a0 = y_axis.fractions[2 * y];
+  const float a1 = y_axis.fractions[2 * y + 1];
+  const std::int32_t next = x_axis.taps == 2 ? plane.channels : 0;
+  for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
+    const std::int32_t w0 = x_axis.weights[x_axis.taps * x];
+    const std::int32_t w1 = (1 << x_axis.bits) - w0;
+    const std::int32_t at = x_axis.start[x] * plane.channels;
+    for (std::int32_t c = 0; c < plane.channels; ++c) {
+      const std::int32_t d0 = row0[at + c] * w0 + row0[at + c + next] * w1;
+      const std::int32_t d1 = row1[at + c] * w0 + row1[at + c + next] * w1;
+      rows.of[c][x] = static_cast<float>(d0) * a0 + static_cast<float>(d1) * a1;
+    }
+  }
+}
+
+// Rows first, into 1/64 grey level, then columns: all in integers, so the order of summing does not matter.
+void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis,
+                 std::int32_t y, const Targets& rows) {
+  const std::int32_t ends[2] = {x_axis.start[x_axis.begin], x_axis.start[x_axis.end - 1]};
+  const std::int32_t first = (ends[0] < ends[1] ? ends[0] : ends[1]) * plane.channels;
+  const std::int32_t last = ((ends[0] < ends[1] ? ends[1] : ends[0]) + x_axis.taps) * plane.channels;
+  const std::int16_t* row_weights = y_axis.weights + static_cast<std::ptrdiff_t>(y) * y_axis.taps;
+  const std::int32_t drop = y_axis.bits - 6;
+  for (std::int32_t at = first; at < last; ++at) {
+    std::int32_t sum = 1 << (drop - 1);
+    for (std::int32_t k = 0; k < y_axis.taps; ++k) sum += row_weights[k] * plane.row(y_axis.start[y] + k)[at];
+    plan.reduced[at] = static_cast<std::int16_t>(sum >> drop);
+  }
+  const std::int32_t white = 255 << (6 + x_axis.bits);
+  const float unit = 1.0f / static_cast<float>(1 << (6 + x_axis.bits));
+  for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
+    const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.taps;
+    const std::int16_t* from = plan.reduced + x_axis.start[x] * plane.channels;
+    for (std::int32_t c = 0; c < plane.channels; ++c) {
+      std::int32_t sum = 0;
+      for (std::int32_t k = 0; k < x_axis.taps; ++k) sum += weights[k] * from[k * plane.channels + c];
+      sum = sum < 0 ? 0 : sum > white ? white : sum;
+      rows.of[c][x] = static_cast<float>(sum) * unit;
+    }
+  }
+}
+
+// One axis of a bilinear sample at continuous coordinate c of a plane with `size` samples.
+struct LinearTap {
+  std::int32_t at;
+  float fraction;
+};
+
+LinearTap linear_tap(float c, std::int32_t size) {
+  const float last = static_cast<float>(size - 1);
+  float position = c - 0.5f;
+  position = position < 0.0f ? 0.0f : position > last ? last : position;
+  auto at = static_cast<std::int32_t>(position);
+  if (at > size - 2 && size > 1) at = size - 2;
+  return {at, position - static_cast<float>(at)};
+}
+
+void sample_point(const Plane& plane, float cx, float cy, float* const values[3]) {
+  const LinearTap tx = linear_tap(cx, plane.width);
+  const LinearTap ty = linear_tap(cy, plane.height);
+  const auto w1 = static_cast<std::int32_t>(std::lrint(tx.fraction * 16384.0f));
+  const std::int32_t w0 = 16384 - w1;
+  const float a1 = ty.fraction * 0x1p-14f;
+  const float a0 = (1.0f - ty.fraction) * 0x1p-14f;
+  const std::uint8_t* row0 = plane.row(ty.at) + tx.at * plane.channels;
+  const std::uint8_t* row1 = plane.height > 1 ? row0 + plane.pitch_bytes : row0;
+  const std::int32_t next = plane.width > 1 ? plane.channels : 0;
+  for (std::int32_t c = 0; c < plane.channels; ++c) {
+    const std::int32_t d0 = row0[c] * w0 + row0[c + next] * w1;
+    const std::int32_t d1 = row1[c] * w0 + row1[c + next] * w1;
+    *values[c] = static_cast<float>(d0) * a0 + static_cast<float>(d1) * a1;
+  }
+}
+
+// Keeps a coordinate of a far-away affine within what float multiplication and addition cannot overflow.
+float bounded_float(double value) { return static_cast<float>(value < -1e30 ? -1e30 : value > 1e30 ? 1e30 : value); }
+
+}  // namespace
+
+void linear_row(const PreprocessPlan& plan, std::int32_t y) {
+  for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
+    sample_linear(plane, plan.x[table], plan.y[table], y, rows);
+  });
+  finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
+}
+
+void taps_row(const PreprocessPlan& plan, std::int32_t y) {
+  for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
+    sample_taps(plan, plane, plan.x[table], plan.y[table], y, rows);
+  });
+  finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
+}
+
+void rotated_row(const PreprocessPlan& plan, std::int32_t y) {
+  const Affine& a = plan.params.image_from_input;
+  const float step_x = bounded_float(a.xx);
+  const float step_y = bounded_float(a.yx);
+  const float base_x = bounded_float(a.xy * (y + 0.5) + a.x0);
+  const float base_y = bounded_float(a.yy * (y + 0.5) + a.y0);
+  const auto width = static_cast<float>(plan.source.width);
+  const auto height = static_cast<float>(plan.source.height);
+  for (std::int32_t x = 0; x < plan.out.width; ++x) {
+    const float column = static_cast<float>(x) + 0.5f;
+    float cx = step_x * column + base_x;
+    float cy = step_y * column + base_y;
+    const bool inside = cx >= 0.0f && cx <= width && cy >= 0.0f && cy <= height;
+    cx = cx < 0.0f ? 0.0f : cx > width ? width : cx;
+    cy = cy < 0.0f ? 0.0f : cy > height ? height : cy;
+    for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
+      const float to_plane = table == 0 ? 1.0f : 0.5f;
+      float* const values[3] = {rows.of[0] + x, rows.of[1] != nullptr ? rows.of[1] + x : nullptr,
+                                rows.of[2] != nullptr ? rows.of[2] + x : nullptr};
+      sample_point(plane, cx * to_plane, cy * to_plane, values);
+    });
+    // The border is given in output channels: it has to be set after the colour conversion.
+    if (is_yuv(plan.source.format)) convert_yuv(plan, x, x + 1);
+    if (plan.source.format == PixelFormat::kGray8) plan.levels[1][x] = plan.levels[2][x] = plan.levels[0][x];
+    if (!inside && plan.params.border == Border::kConstant) {
+      for (int c = 0; c < 3; ++c) plan.levels[c][x] = plan.params.border_value[c];
+    }
+  }
+  write_row(plan, y, plan.levels);
+}
+
+void write_row(const PreprocessPlan& plan, std::int32_t y, const float* const levels[3]) {
+  const TensorView& out = plan.out;
+  const std::size_t width = static_cast<std::size_t>(out.width);
+  const std::size_t row = static_cast<std::size_t>(y) * width;
+  const std::size_t area = width * static_cast<std::size_t>(out.height);
+  const bool planar = out.layout == Layout::kNchw;
+  for (std::size_t c = 0; c < 3; ++c) {
+    const float scale = plan.params.scale[c];
+    const float bias = plan.params.bias[c];
+    const std::size_t first = planar ? c * area + row : row * 3 + c;
+    const std::size_t step = planar ? 1 : 3;
+    for (std::size_t x = 0; x < width; ++x) {
+      const float value = levels[c][x] * scale + bias;
+      const std::size_t at = first + x * step;
+      if (out.dtype == DType::kFloat32) {
+        static_cast<float*>(out.data)[at] = value;
+      } else if (out.dtype == DType::kFloat16) {
+        static_cast<std::uint16_t*>(out.data)[at] = half_from_float(value);
+      } else {
+        static_cast<std::uint8_t*>(out.data)[at] = static_cast<std::uint8_t>(std::lrint(clamp_level(value)));
+      }
+    }
+  }
+}
+
+}  // namespace scalar
+}  // namespace handpose
