@@ -1,0 +1,7 @@
+"""``python -m handpose_native``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
