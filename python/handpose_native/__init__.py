@@ -12,6 +12,7 @@ except ImportError as error:
         f"and import it from outside its source folder ({error})"
     ) from error
 
+from .diagnostics import build_config, show_config
 from .draw import draw_hands, draw_skeleton
 from .errors import (
     ArgumentError,
@@ -26,10 +27,14 @@ from .errors import (
 from .geometry import compose, input_from_roi, invert, letterbox, stretch, transform_points
 from .heatmap import heatmap_peaks
 from .isa import active_isa, isa, isa_levels
+from .models import ModelSpec
 from .palette import palette_map
+from .pipeline import Pipeline
 from .preprocess import preprocess, yuv_planes
+from .report import RunReport, StageTimes
 from .skeleton import BONE_COLORS, FINGERS, HAND_BONES, JOINT_COLORS, JOINT_NAMES, NUM_JOINTS
 from .types import Frame, FrameResult, Hand, Roi
+from .video import Sink, Source, SourceInfo, open_keypoint_writer, open_sink, open_source, read_keypoints
 
 __version__ = _native.VERSION
 __all__ = [
@@ -49,9 +54,17 @@ __all__ = [
     "HandposeError",
     "MissingDependencyError",
     "ModelError",
+    "ModelSpec",
+    "Pipeline",
     "Roi",
+    "RunReport",
+    "Sink",
+    "Source",
+    "SourceInfo",
+    "StageTimes",
     "VideoError",
     "active_isa",
+    "build_config",
     "compose",
     "draw_hands",
     "draw_skeleton",
@@ -61,8 +74,13 @@ __all__ = [
     "isa",
     "isa_levels",
     "letterbox",
+    "open_keypoint_writer",
+    "open_sink",
+    "open_source",
     "palette_map",
     "preprocess",
+    "read_keypoints",
+    "show_config",
     "stretch",
     "transform_points",
     "yuv_planes",

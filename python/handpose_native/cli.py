@@ -15,7 +15,7 @@ from .diagnostics import build_config, show_config
 from .errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from .pipeline import Pipeline
@@ -114,7 +114,9 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--roi", type=_roi, metavar="X,Y,W,H", help="where to look, in pixels (else the whole frame)")
     run.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")
     run.add_argument("--every", type=_positive, default=1, metavar="N", help="take every N-th frame only")
-    run.add_argument("--min-presence", type=float, default=0.0, metavar="P", help="leave out hands less sure than this")
+    run.add_argument(
+        "--min-presence", type=float, metavar="P", help="leave out hands less sure than this, 0..1 (else the model's value)"
+    )
     run.add_argument("--threads", type=_positive, metavar="N", help="threads of the model")
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     run.add_argument("--report", metavar="FILE", help="the closing summary as JSON")
@@ -239,7 +241,7 @@ def _exit_code(report: RunReport | None, received: list[int]) -> int:
 
 def _fail(error: HandposeError) -> int:
     sys.stderr.write(f"handpose-native: {error}\n")
-    codes: dict[Callable[..., Any], int] = {VideoError: 3, ModelError: 4, MissingDependencyError: 5, ArgumentError: 2}
+    codes: dict[type[HandposeError], int] = {VideoError: 3, ModelError: 4, MissingDependencyError: 5, ArgumentError: 2}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 

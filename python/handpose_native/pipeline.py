@@ -10,7 +10,7 @@ import numpy as np
 
 from .backends import open_backend
 from .draw import draw_hands
-from .errors import ArgumentError, DTypeError, HandposeError
+from .errors import ArgumentError, DTypeError, HandposeError, ModelError
 from .geometry import input_from_roi, invert, transform_points
 from .models import find_spec, make_decoder, spec_from_metadata
 from .preprocess import preprocess
@@ -57,8 +57,9 @@ class Pipeline:
         Where to look: a :class:`Roi`, or ``(x, y, width, height)`` in pixels of the image. The whole frame unless given.
     threads : int, optional
         Threads of the model; the backend's own choice unless given.
-    min_presence : float
-        Hands with a lower presence are not returned; hands of models that give no presence always are.
+    min_presence : float, optional
+        Hands with a lower presence are not returned; the spec's value unless given. Hands of models that give no presence
+        always are.
 
     Raises
     ------
@@ -79,20 +80,18 @@ class Pipeline:
         spec: ModelSpec | str | os.PathLike[str] | None = None,
         roi: Roi | Sequence[float] | None = None,
         threads: int | None = None,
-        min_presence: float = 0.0,
+        min_presence: float | None = None,
     ) -> None:
         self.roi = _as_roi(roi)
-        self.min_presence = min_presence
         self.last_report: RunReport | None = None
         self._backend, self.spec = _open_model(model, spec, threads)
+        self.min_presence = self.spec.min_presence if min_presence is None else min_presence
         try:
-            self._decoder = make_decoder(self.spec, self._backend.inputs, self._backend.outputs)
+            self._layout, self._input_hw = _read_input(self.spec, self._backend)
+            self._decoder = make_decoder(self.spec, self._backend.outputs, self._input_hw)
         except HandposeError:
             self._backend.close()
             raise
-        info = self._backend.inputs[0]
-        self._layout = str(info.layout)
-        self._input_hw = _spatial_size(info.shape, self._layout)
         self._placement: _Placement | None = None
 
     def __call__(self, frame: NDArray[np.uint8], *, roi: Roi | Sequence[float] | None = None) -> list[Hand]:
@@ -288,8 +287,15 @@ def _open_model(
         raise
 
 
-def _spatial_size(shape: tuple[int, ...], layout: str) -> tuple[int, int]:
-    return (shape[2], shape[3]) if layout == "NCHW" else (shape[1], shape[2])
+def _read_input(spec: ModelSpec, backend: Backend) -> tuple[str, tuple[int, int]]:
+    """Return layout and (height, width) of the model's one input."""
+    if len(backend.inputs) != 1:
+        names = ", ".join(str(info) for info in backend.inputs)
+        raise ModelError(f"models of family {spec.family!r} have one input; this one has {names}")
+    info = backend.inputs[0]
+    layout = str(info.layout)
+    input_hw = info.shape[2:4] if layout == "NCHW" else info.shape[1:3]
+    return layout, (input_hw[0], input_hw[1])
 
 
 def _as_roi(roi: Roi | Sequence[float] | None) -> Roi | None:

@@ -13,9 +13,16 @@ constexpr std::int32_t kLanes = 16;
 
 const std::uint8_t* row_of(const HeatmapView& map, std::int32_t y) { return map.data + y * map.pitch_bytes; }
 
-float load(const std::uint8_t* row, bool half, std::int32_t x) {
-  return half ? float_from_half(reinterpret_cast<const std::uint16_t*>(row)[x]) : reinterpret_cast<const float*>(row)[x];
-}
+// The two kinds of pixels, so that the loops are compiled once for each.
+struct Single {
+  using Stored = float;
+  static float value(Stored stored) { return stored; }
+};
+
+struct Half {
+  using Stored = std::uint16_t;
+  static float value(Stored stored) { return float_from_half(stored); }
+};
 
 float mass(float value) { return value > 0.0f ? value : 0.0f; }
 
@@ -26,14 +33,13 @@ float add_lanes(float lanes[kLanes]) {
   return lanes[0];
 }
 
-}  // namespace
-
-MapPeak find_peak(const HeatmapView& map) {
+template <typename Kind>
+MapPeak find_peak_of(const HeatmapView& map) {
   MapPeak peak{-1, -1, 0};
   for (std::int32_t y = 0; y < map.height; ++y) {
-    const std::uint8_t* row = row_of(map, y);
+    const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, y));
     for (std::int32_t x = 0; x < map.width; ++x) {
-      const float value = load(row, map.half, x);
+      const float value = Kind::value(row[x]);
       const bool number = value == value;
       if (value > peak.value || (peak.x < 0 && number)) peak = {x, y, value};
     }
@@ -41,15 +47,19 @@ MapPeak find_peak(const HeatmapView& map) {
   return peak;
 }
 
-MapMoments first_moments(const HeatmapView& map) {
+template <typename Kind>
+MapMoments first_moments_of(const HeatmapView& map) {
   float sum[kLanes] = {}, sum_x[kLanes] = {}, sum_y[kLanes] = {};
   for (std::int32_t y = 0; y < map.height; ++y) {
-    const std::uint8_t* row = row_of(map, y);
+    const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, y));
     float in_row[kLanes] = {};
-    for (std::int32_t x = 0; x < map.width; ++x) {
-      const float value = mass(load(row, map.half, x));
-      in_row[x % kLanes] += value;
-      sum_x[x % kLanes] += value * static_cast<float>(x);
+    for (std::int32_t block = 0; block < map.width; block += kLanes) {
+      const std::int32_t lanes = map.width - block < kLanes ? map.width - block : kLanes;
+      for (std::int32_t i = 0; i < lanes; ++i) {
+        const float value = mass(Kind::value(row[block + i]));
+        in_row[i] += value;
+        sum_x[i] += value * static_cast<float>(block + i);
+      }
     }
     for (std::int32_t i = 0; i < kLanes; ++i) {
       sum[i] += in_row[i];
@@ -59,18 +69,23 @@ MapMoments first_moments(const HeatmapView& map) {
   return {add_lanes(sum), add_lanes(sum_x), add_lanes(sum_y), 0};
 }
 
-MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
+template <typename Kind>
+MapMoments second_moments_of(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
   float sum[kLanes] = {}, sum_x[kLanes] = {}, sum_y[kLanes] = {}, squares[kLanes] = {};
   for (std::int32_t y = 0; y < map.height; ++y) {
-    const std::uint8_t* row = row_of(map, y);
+    const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, y));
     const auto dy = static_cast<float>(y - center_y);
     float in_row[kLanes] = {};
-    for (std::int32_t x = 0; x < map.width; ++x) {
-      const auto dx = static_cast<float>(x - center_x);
-      const float moment = mass(load(row, map.half, x)) * dx;
-      in_row[x % kLanes] += mass(load(row, map.half, x));
-      sum_x[x % kLanes] += moment;
-      squares[x % kLanes] += moment * dx;
+    for (std::int32_t block = 0; block < map.width; block += kLanes) {
+      const std::int32_t lanes = map.width - block < kLanes ? map.width - block : kLanes;
+      for (std::int32_t i = 0; i < lanes; ++i) {
+        const float value = mass(Kind::value(row[block + i]));
+        const auto dx = static_cast<float>(block + i - center_x);
+        const float moment = value * dx;
+        in_row[i] += value;
+        sum_x[i] += moment;
+        squares[i] += moment * dx;
+      }
     }
     for (std::int32_t i = 0; i < kLanes; ++i) {
       const float moment = in_row[i] * dy;
@@ -80,6 +95,18 @@ MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::in
     }
   }
   return {add_lanes(sum), add_lanes(sum_x), add_lanes(sum_y), add_lanes(squares)};
+}
+
+}  // namespace
+
+MapPeak find_peak(const HeatmapView& map) { return map.half ? find_peak_of<Half>(map) : find_peak_of<Single>(map); }
+
+MapMoments first_moments(const HeatmapView& map) {
+  return map.half ? first_moments_of<Half>(map) : first_moments_of<Single>(map);
+}
+
+MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
+  return map.half ? second_moments_of<Half>(map, center_x, center_y) : second_moments_of<Single>(map, center_x, center_y);
 }
 
 }  // namespace scalar

@@ -86,7 +86,7 @@ void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable&
   }
 }
 
-// Rows first, into 1/64 grey level, then columns: all in integers, so the order of summing does not matter.
+// Rows first, into 1/64 grey level, then columns into whole ones: all in integers, so the order of summing does not matter.
 void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis,
                  std::int32_t y, const Targets& rows) {
   const std::int32_t ends[2] = {x_axis.start[x_axis.begin], x_axis.start[x_axis.end - 1]};
@@ -99,16 +99,15 @@ void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable
     for (std::int32_t k = 0; k < y_axis.taps; ++k) sum += row_weights[k] * plane.row(y_axis.start[y] + k)[at];
     plan.reduced[at] = static_cast<std::int16_t>(sum >> drop);
   }
-  const std::int32_t white = 255 << (6 + x_axis.bits);
-  const float unit = 1.0f / static_cast<float>(1 << (6 + x_axis.bits));
+  const std::int32_t shift = 6 + x_axis.bits;
   for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
     const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.taps;
     const std::int16_t* from = plan.reduced + x_axis.start[x] * plane.channels;
     for (std::int32_t c = 0; c < plane.channels; ++c) {
-      std::int32_t sum = 0;
+      std::int32_t sum = 1 << (shift - 1);
       for (std::int32_t k = 0; k < x_axis.taps; ++k) sum += weights[k] * from[k * plane.channels + c];
-      sum = sum < 0 ? 0 : sum > white ? white : sum;
-      rows.of[c][x] = static_cast<float>(sum) * unit;
+      const std::int32_t level = sum >> shift;
+      rows.of[c][x] = static_cast<float>(level < 0 ? 0 : level > 255 ? 255 : level);
     }
   }
 }
