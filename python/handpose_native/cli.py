@@ -90,7 +90,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "source",
         metavar="SOURCE",
-        help="video or GIF file, image, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
+        help="video, GIF or image file, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
     )
     run.add_argument(
         "-o",
@@ -115,7 +115,10 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")
     run.add_argument("--every", type=_positive, default=1, metavar="N", help="take every N-th frame only")
     run.add_argument(
-        "--min-presence", type=float, metavar="P", help="leave out hands less sure than this, 0..1 (else the model's value)"
+        "--min-presence",
+        type=float,
+        metavar="P",
+        help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
     run.add_argument("--threads", type=_positive, metavar="N", help="threads of the model")
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")

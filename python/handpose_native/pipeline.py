@@ -51,15 +51,16 @@ class Pipeline:
     model : str or path
         A model file (``.onnx``).
     spec : ModelSpec, str or path, optional
-        What the model expects and returns: a :class:`ModelSpec`, the name of a known one (``"unet"``, ``"handpose-x"``) or a
-        JSON file. Without it, a JSON file beside the model, or one kept inside it, is used.
+        What the model expects and returns: a :class:`ModelSpec`, the name of a known one (``"unet"``,
+        ``"handpose-x"``) or a JSON file. Without it, a JSON file beside the model, or one kept inside it, is used.
     roi : Roi or tuple of four numbers, optional
-        Where to look: a :class:`Roi`, or ``(x, y, width, height)`` in pixels of the image. The whole frame unless given.
+        Where to look: a :class:`Roi`, or ``(x, y, width, height)`` in pixels of the image. The whole frame unless
+        given.
     threads : int, optional
         Threads of the model; the backend's own choice unless given.
     min_presence : float, optional
-        Hands with a lower presence are not returned; the spec's value unless given. Hands of models that give no presence
-        always are.
+        Hands with a lower presence are not returned; the spec's value unless given. Hands of models that give no
+        presence always are.
 
     Raises
     ------
@@ -219,12 +220,10 @@ class Pipeline:
         self.close()
 
     def _stream(self, source: Source, max_frames: int | None, every: int) -> Iterator[FrameResult]:
-        done = 0
-        for frame, decode_ms in _timed(source, every):
+        for done, (frame, decode_ms) in enumerate(_timed(source, every), start=1):
             timings = {"decode": decode_ms}
             hands = self._find_hands(frame.image, self.roi, timings)
             yield FrameResult(frame.index, frame.pts_s, frame.image, hands, timings)
-            done += 1
             if done == max_frames:
                 return
 

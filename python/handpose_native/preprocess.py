@@ -43,8 +43,9 @@ def preprocess(
     Parameters
     ----------
     image : ndarray, uint8, or tuple of planes
-        (H, W, 3) for ``bgr24`` and ``rgb24``, (H, W) for ``gray8``; planes ``(y, uv)`` for ``nv12`` and ``(y, u, v)`` for
-        ``yuv420p`` (see :func:`yuv_planes`). Any row pitch, also negative; the pixels of a row must be packed. Only read.
+        (H, W, 3) for ``bgr24`` and ``rgb24``, (H, W) for ``gray8``; planes ``(y, uv)`` for ``nv12`` and ``(y, u, v)``
+        for ``yuv420p`` (see :func:`yuv_planes`). Any row pitch, also negative; the pixels of a row must be packed. Only
+        read.
     size_hw : tuple of int, optional
         Height and width of the result; needed unless `out` is given.
     input_from_image : array_like, shape (2, 3), optional
@@ -59,8 +60,8 @@ def preprocess(
     channel_order : {"rgb", "bgr"}
         Of the result.
     scale, mean, std : float or three
-        ``value = (scale * x - mean) / std`` with x in 0..255, in the order of the output channels. `scale` is 1/255 unless
-        given, and 1 for uint8 results.
+        ``value = (scale * x - mean) / std`` with x in 0..255, in the order of the output channels. `scale` is 1/255
+        unless given, and 1 for uint8 results.
     layout : {"NCHW", "NHWC"}
     dtype : {"float32", "float16", "uint8"}, optional
         float32 unless given; with `out`, that of `out`.
@@ -85,8 +86,8 @@ def preprocess(
 
     Notes
     -----
-    Runs without the GIL. Identical bits on every ISA level. Allocates nothing after the first call of a thread at given sizes,
-    except the result where `out` is not given.
+    Runs without the GIL. Identical bits on every ISA level. Allocates nothing after the first call of a thread at given
+    sizes, except the result where `out` is not given.
     """
     return _native.preprocess(
         image, size_hw, input_from_image, source_format, filter, border, border_value, channel_order,

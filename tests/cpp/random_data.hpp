@@ -1,4 +1,5 @@
-// Seeded random pictures and maps in heap blocks of the exact size, so that the address sanitizer sees every step outside.
+// Seeded random pictures and maps in heap blocks of the exact size, so that the address sanitizer sees every step
+// outside.
 #pragma once
 
 #include <cstddef>

@@ -12,8 +12,14 @@ using namespace handpose;
 using handpose::testing::Random;
 
 TEST_CASE("heatmap_peaks stays within its memory and the map, also with hostile numbers") {
-  constexpr float kHostile[] = {0.0f, -0.0f, 1e38f, -1e38f, std::numeric_limits<float>::infinity(),
-                                -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), 1e-45f};
+  constexpr float kHostile[] = {0.0f,
+                                -0.0f,
+                                1e38f,
+                                -1e38f,
+                                std::numeric_limits<float>::infinity(),
+                                -std::numeric_limits<float>::infinity(),
+                                std::numeric_limits<float>::quiet_NaN(),
+                                1e-45f};
   Random random(4);
   for (int round = 0; round < 3000; ++round) {
     const std::int32_t width = random.integer(1, 40);

@@ -18,8 +18,8 @@ struct Free {
 
 // Runs preprocess into memory of the exact size and gives the bytes back.
 std::vector<std::uint8_t> run(const ImageView& image, const PreprocessParams& params, TensorView tensor) {
-  const std::size_t bytes = 3 * item_size(tensor.dtype) * static_cast<std::size_t>(tensor.height) *
-                            static_cast<std::size_t>(tensor.width);
+  const std::size_t bytes =
+      3 * item_size(tensor.dtype) * static_cast<std::size_t>(tensor.height) * static_cast<std::size_t>(tensor.width);
   const std::size_t workspace_bytes = preprocess_workspace_bytes(image, params, tensor);
   REQUIRE(workspace_bytes > 0);
   REQUIRE(workspace_bytes % 64 == 0);

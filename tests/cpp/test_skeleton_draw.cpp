@@ -11,10 +11,10 @@ using handpose::testing::Picture;
 using handpose::testing::Random;
 
 TEST_CASE("draw_skeleton stays within its memory, wherever the points are") {
-  constexpr PixelFormat kFormats[] = {PixelFormat::kBgr24, PixelFormat::kRgb24, PixelFormat::kBgra32, PixelFormat::kNv12,
-                                      PixelFormat::kYuv420p};
-  constexpr float kFar[] = {1e9f, -1e9f, 3e38f, std::numeric_limits<float>::quiet_NaN(),
-                            std::numeric_limits<float>::infinity(), 1e-40f};
+  constexpr PixelFormat kFormats[] = {PixelFormat::kBgr24, PixelFormat::kRgb24, PixelFormat::kBgra32,
+                                      PixelFormat::kNv12, PixelFormat::kYuv420p};
+  constexpr float kFar[] = {
+      1e9f, -1e9f, 3e38f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e-40f};
   const std::int32_t bones[] = {0, 1, 1, 2, 2, 2};
   const std::uint8_t colors[9] = {255, 0, 10, 20, 255, 30, 1, 2, 255};
   Random random(5);
@@ -24,7 +24,8 @@ TEST_CASE("draw_skeleton stays within its memory, wherever the points are") {
     for (float& value : points) {
       value = random.integer(0, 4) == 0 ? kFar[random.integer(0, 5)] : static_cast<float>(random.real(-30, 80));
     }
-    for (float& value : scores) value = random.integer(0, 9) == 0 ? kFar[3] : static_cast<float>(random.real(-0.2, 1.2));
+    for (float& value : scores)
+      value = random.integer(0, 9) == 0 ? kFar[3] : static_cast<float>(random.real(-0.2, 1.2));
     SkeletonParams params;
     params.points = points;
     params.scores = random.integer(0, 1) == 0 ? nullptr : scores;

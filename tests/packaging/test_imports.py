@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import handpose_native
 import pytest
+
+import handpose_native
 
 PACKAGE = Path(handpose_native.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -7,8 +7,9 @@ import inspect
 from importlib import metadata
 from pathlib import Path
 
-import handpose_native as hp
 import pytest
+
+import handpose_native as hp
 from handpose_native import _native, errors
 
 PACKAGE = Path(hp.__file__).parent

@@ -13,7 +13,8 @@
 
 namespace handpose::bindings {
 
-// Memory of a NumPy array, or of any object with `address`, `shape` and `dtype` (C-contiguous; `host_accessible` may forbid).
+// Memory of a NumPy array, or of any object with `address`, `shape` and `dtype` (C-contiguous; `host_accessible` may
+// forbid).
 struct Memory {
   std::uint8_t* data = nullptr;
   std::vector<py::ssize_t> shape;
@@ -28,8 +29,8 @@ struct Memory {
   std::size_t bytes() const;
 };
 
-// Reads the memory behind `value`; DTypeError where it is neither an array nor a buffer, ArgumentError where it is empty or
-// cannot be reached by the CPU.
+// Reads the memory behind `value`; DTypeError where it is neither an array nor a buffer, ArgumentError where it is
+// empty or cannot be reached by the CPU.
 Memory read_memory(py::handle value, const Subject& subject);
 
 // A whole picture in `format`: an array, or a tuple of planes for nv12 and yuv420p.
@@ -64,7 +65,8 @@ void read_triple(py::handle value, double triple[3], const Subject& subject);
 // A positive (height, width), each at most kMaxSide.
 void read_size(py::handle value, std::int32_t* height, std::int32_t* width, const Subject& subject);
 
-// Working memory of the calling thread, aligned to 64 bytes; it only grows, so a steady stream of frames allocates nothing.
+// Working memory of the calling thread, aligned to 64 bytes; it only grows, so a steady stream of frames allocates
+// nothing.
 void* thread_workspace(std::size_t bytes);
 
 }  // namespace handpose::bindings

@@ -17,7 +17,8 @@ using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
 // Anything NumPy can make an array of `rows` (any number where negative) by `columns` (a vector where 0) of.
 template <typename T>
-Dense<T> read_table(py::handle value, py::ssize_t rows, py::ssize_t columns, const Subject& subject, const char* expected) {
+Dense<T> read_table(py::handle value, py::ssize_t rows, py::ssize_t columns, const Subject& subject,
+                    const char* expected) {
   auto table = Dense<T>::ensure(value);
   if (!table) {
     PyErr_Clear();
@@ -72,7 +73,8 @@ py::object run_draw_skeleton(py::handle image, py::handle points, py::handle sco
   params.bone_colors = bone_rgb.data();
   params.joint_colors = joint_rgb.data();
   params.thickness = read_number(thickness, 0, 1e6, {kFunction, "thickness"}, "a number of pixels from 0 to 1e6");
-  params.joint_radius = read_number(joint_radius, 0, 1e6, {kFunction, "joint_radius"}, "a number of pixels from 0 to 1e6");
+  params.joint_radius =
+      read_number(joint_radius, 0, 1e6, {kFunction, "joint_radius"}, "a number of pixels from 0 to 1e6");
   params.min_score = read_number(min_score, -1e30, 1e30, {kFunction, "min_score"}, "a number");
   params.opacity = read_number(opacity, 0, 1, {kFunction, "opacity"}, "a number from 0 to 1");
   params.color_matrix = read_name<ColorMatrix>(color_matrix, kMatrices, {kFunction, "color_matrix"});

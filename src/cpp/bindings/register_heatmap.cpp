@@ -1,6 +1,5 @@
 // heatmap_peaks: arguments -> views, then the kernel without the GIL.
 #include "../kernels/heatmap_peaks.hpp"
-
 #include "array_args.hpp"
 #include "register.hpp"
 
@@ -49,12 +48,13 @@ PeakParams read_params(py::handle method, py::handle upsampled_hw, py::handle bl
     if (upsampled_hw.is_none()) throw ArgumentError(subject.must("given for method 'upsampled_argmax'", "None"));
     read_size(upsampled_hw, &params.upsampled_height, &params.upsampled_width, subject);
     if (params.upsampled_height < map.height || params.upsampled_width < map.width) {
-      throw ArgumentError(subject.must("at least the size of the maps, (" + std::to_string(map.height) + ", " +
-                                           std::to_string(map.width) + ")",
-                                       describe(upsampled_hw)));
+      throw ArgumentError(subject.must(
+          "at least the size of the maps, (" + std::to_string(map.height) + ", " + std::to_string(map.width) + ")",
+          describe(upsampled_hw)));
     }
   } else if (!upsampled_hw.is_none()) {
-    throw ArgumentError("heatmap_peaks: upsampled_hw goes with method 'upsampled_argmax' only; got " + describe(upsampled_hw));
+    throw ArgumentError("heatmap_peaks: upsampled_hw goes with method 'upsampled_argmax' only; got " +
+                        describe(upsampled_hw));
   }
   const Subject subject{kFunction, "blur_kernel"};
   std::int64_t taps = 0;

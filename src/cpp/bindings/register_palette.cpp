@@ -1,6 +1,5 @@
 // palette_map: arguments -> views, then the kernel without the GIL.
 #include "../kernels/palette_map.hpp"
-
 #include "array_args.hpp"
 #include "register.hpp"
 

@@ -46,11 +46,12 @@ std::pair<TensorView, py::object> read_output(py::handle out, py::handle size_hw
   if (!size_hw.is_none()) read_size(size_hw, &tensor.height, &tensor.width, {kFunction, "size_hw"});
   if (out.is_none()) {
     if (size_hw.is_none()) throw ArgumentError("preprocess: size_hw must be given where out is not");
-    const py::dtype wanted = py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype.is_none() ? py::str("float32") : dtype));
+    const py::dtype wanted =
+        py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype.is_none() ? py::str("float32") : dtype));
     tensor.dtype = read_dtype(wanted, {kFunction, "dtype"});
     const py::ssize_t h = tensor.height, w = tensor.width;
-    py::array array(wanted, layout == Layout::kNchw ? std::vector<py::ssize_t>{1, 3, h, w}
-                                                    : std::vector<py::ssize_t>{1, h, w, 3});
+    py::array array(
+        wanted, layout == Layout::kNchw ? std::vector<py::ssize_t>{1, 3, h, w} : std::vector<py::ssize_t>{1, h, w, 3});
     tensor.data = array.mutable_data();
     return {tensor, std::move(array)};
   }
@@ -59,8 +60,8 @@ std::pair<TensorView, py::object> read_output(py::handle out, py::handle size_hw
   const bool real = memory.is('f', 4) || memory.is('f', 2);
   if (!real && !memory.is('u', 1)) throw DTypeError(subject.must("float32, float16 or uint8", describe(out)));
   tensor.dtype = memory.is('u', 1) ? DType::kUint8 : memory.item_size == 2 ? DType::kFloat16 : DType::kFloat32;
-  if (!dtype.is_none() &&
-      read_dtype(py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype)), {kFunction, "dtype"}) != tensor.dtype) {
+  if (!dtype.is_none() && read_dtype(py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype)),
+                                     {kFunction, "dtype"}) != tensor.dtype) {
     throw DTypeError(subject.must("of the dtype asked for, " + describe(dtype), describe(out)));
   }
   const TensorView asked = tensor;

@@ -14,11 +14,11 @@ constexpr std::int32_t kMaxSide = 65535;
 
 template <typename Byte>
 struct BasicPlane {
-  Byte* data = nullptr;          // first pixel of the top row
+  Byte* data = nullptr;            // first pixel of the top row
   std::ptrdiff_t pitch_bytes = 0;  // from a row to the next one; may be negative
-  std::int32_t width = 0;        // pixels
-  std::int32_t height = 0;       // rows
-  std::int32_t channels = 0;     // bytes per pixel, packed
+  std::int32_t width = 0;          // pixels
+  std::int32_t height = 0;         // rows
+  std::int32_t channels = 0;       // bytes per pixel, packed
 
   Byte* row(std::int32_t y) const { return data + static_cast<std::ptrdiff_t>(y) * pitch_bytes; }
 };

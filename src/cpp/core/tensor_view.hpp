@@ -9,9 +9,7 @@ namespace handpose {
 enum class DType : std::uint8_t { kUint8, kFloat16, kFloat32 };
 enum class Layout : std::uint8_t { kNchw, kNhwc };
 
-constexpr std::size_t item_size(DType dtype) {
-  return dtype == DType::kUint8 ? 1 : dtype == DType::kFloat16 ? 2 : 4;
-}
+constexpr std::size_t item_size(DType dtype) { return dtype == DType::kUint8 ? 1 : dtype == DType::kFloat16 ? 2 : 4; }
 
 struct TensorView {
   void* data = nullptr;

@@ -6,8 +6,8 @@ namespace handpose {
 enum class ColorMatrix : unsigned char { kBt601, kBt709 };
 enum class ColorRange : unsigned char { kLimited, kFull };
 
-// R = luma + r_v * v, G = luma + g_u * u + g_v * v, B = luma + b_u * u, with luma = (Y - offset) * scale, u = U - 128 and
-// v = V - 128.
+// R = luma + r_v * v, G = luma + g_u * u + g_v * v, B = luma + b_u * u, with luma = (Y - offset) * scale, u = U - 128
+// and v = V - 128.
 struct YuvToRgb {
   float offset, scale, r_v, g_u, g_v, b_u;
 };

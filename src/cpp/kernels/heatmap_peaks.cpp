@@ -20,7 +20,8 @@ struct Point {
 
 float value_at(const HeatmapView& map, std::int32_t x, std::int32_t y) {
   const std::uint8_t* row = map.data + y * map.pitch_bytes;
-  return map.half ? float_from_half(reinterpret_cast<const std::uint16_t*>(row)[x]) : reinterpret_cast<const float*>(row)[x];
+  return map.half ? float_from_half(reinterpret_cast<const std::uint16_t*>(row)[x])
+                  : reinterpret_cast<const float*>(row)[x];
 }
 
 float step_towards(float before, float after) { return after > before ? 0.25f : after < before ? -0.25f : 0.0f; }
@@ -93,7 +94,8 @@ FineSample fine_sample(std::int32_t fine, double coarse_per_fine, std::int32_t s
   return {cell, position - cell};
 }
 
-// NaN is the smallest number here, and infinities the largest and smallest finite ones, so that every interpolated value is finite.
+// NaN is the smallest number here, and infinities the largest and smallest finite ones, so that every interpolated
+// value is finite.
 double finite_at(const HeatmapView& map, std::int32_t x, std::int32_t y) {
   const float value = value_at(map, std::min(x, map.width - 1), std::min(y, map.height - 1));
   return value >= -FLT_MAX ? std::min(value, FLT_MAX) : -FLT_MAX;
@@ -104,8 +106,8 @@ struct FinePeak {
   double value;
 };
 
-// Searches one fine row in the cells from `cell_begin` up to `cell_end`; a cell whose corners all lie below the best value so
-// far cannot hold a better one.
+// Searches one fine row in the cells from `cell_begin` up to `cell_end`; a cell whose corners all lie below the best
+// value so far cannot hold a better one.
 void search_cells(const HeatmapView& map, const PeakParams& params, std::int32_t fine_y, std::int32_t cell_begin,
                   std::int32_t cell_end, FinePeak* best) {
   const double step_x = static_cast<double>(map.width) / params.upsampled_width;
@@ -139,8 +141,8 @@ FinePeak upsampled_peak(const HeatmapView& map, const MapPeak& peak, const PeakP
   // Round the coarse peak first: what it gives rules out nearly every other cell.
   const double fine_per_coarse = static_cast<double>(params.upsampled_height) / map.height;
   const auto first = static_cast<std::int32_t>(std::max(0.0, std::floor((peak.y - 0.5) * fine_per_coarse)));
-  const auto last = static_cast<std::int32_t>(
-      std::min(params.upsampled_height - 1.0, std::ceil((peak.y + 1.5) * fine_per_coarse)));
+  const auto last =
+      static_cast<std::int32_t>(std::min(params.upsampled_height - 1.0, std::ceil((peak.y + 1.5) * fine_per_coarse)));
   for (std::int32_t y = first; y <= last; ++y) search_cells(map, params, y, peak.x - 1, peak.x + 1, &best);
   for (std::int32_t y = 0; y < params.upsampled_height; ++y) search_cells(map, params, y, 0, map.width, &best);
   return best;

@@ -33,8 +33,8 @@ struct MapPeak {
   float value;
 };
 
-// Sums over max(value, 0), NaN as 0: of the values, and of the values times x and y (first moments), or times dx and dy and
-// times dx^2 + dy^2 (second moments, about a centre).
+// Sums over max(value, 0), NaN as 0: of the values, and of the values times x and y (first moments), or times dx and dy
+// and times dx^2 + dy^2 (second moments, about a centre).
 struct MapMoments {
   float sum, x, y, squares;
 };
@@ -45,15 +45,15 @@ struct PeakParams {
   PeakMethod method = PeakMethod::kArgmax;
   std::int32_t upsampled_height = 0;  // upsampled_argmax: at least the map's size
   std::int32_t upsampled_width = 0;
-  std::int32_t blur_taps = 0;  // dark: odd, 3..kMostBlurTaps
+  std::int32_t blur_taps = 0;       // dark: odd, 3..kMostBlurTaps
   double blur[kMostBlurTaps] = {};  // sums to 1
 };
 
 // Fills `blur` for `taps`, as cv2.getGaussianKernel(taps, 0) computes it for sizes above 7.
 void fill_blur(std::int32_t taps, PeakParams* params);
 
-// Writes x, y per map to `points`, one value per map to `scores` and, unless it is null, to `spreads`. Preconditions: sides
-// 1..kMaxSide. Does not allocate, throw or fail.
+// Writes x, y per map to `points`, one value per map to `scores` and, unless it is null, to `spreads`. Preconditions:
+// sides 1..kMaxSide. Does not allocate, throw or fail.
 void heatmap_peaks(const HeatmapStack& stack, const PeakParams& params, float* points, float* scores, float* spreads);
 
 }  // namespace handpose

@@ -106,7 +106,8 @@ MapMoments first_moments(const HeatmapView& map) {
 }
 
 MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
-  return map.half ? second_moments_of<Half>(map, center_x, center_y) : second_moments_of<Single>(map, center_x, center_y);
+  return map.half ? second_moments_of<Half>(map, center_x, center_y)
+                  : second_moments_of<Single>(map, center_x, center_y);
 }
 
 }  // namespace scalar

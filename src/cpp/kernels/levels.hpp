@@ -1,5 +1,5 @@
-// The functions that every level implements, one namespace per level. A faster level adds its files and its line here and
-// in kernel_table.cpp, nothing else.
+// The functions that every level implements, one namespace per level. A faster level adds its files and its line here
+// and in kernel_table.cpp, nothing else.
 #pragma once
 
 #include "heatmap_peaks.hpp"
@@ -8,17 +8,17 @@
 #include "skeleton_draw.hpp"
 
 // clang-format off
-#define HANDPOSE_DECLARE_LEVEL(level)                                                                                       \
-  namespace level {                                                                                                         \
-  void linear_row(const PreprocessPlan& plan, std::int32_t y);                                                              \
-  void taps_row(const PreprocessPlan& plan, std::int32_t y);                                                                \
-  void rotated_row(const PreprocessPlan& plan, std::int32_t y);                                                             \
-  void write_row(const PreprocessPlan& plan, std::int32_t y, const float* const levels[3]);                                 \
-  MapPeak find_peak(const HeatmapView& map);                                                                                \
-  MapMoments first_moments(const HeatmapView& map);                                                                         \
-  MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y);                          \
-  void blend_span(const Span& span, const Stroke& stroke);                                                                  \
-  void palette_map_row(const std::uint8_t* bgr, std::int32_t width, const std::uint8_t* lut, std::uint8_t* out);            \
+#define HANDPOSE_DECLARE_LEVEL(level)                                                                                  \
+  namespace level {                                                                                                    \
+  void linear_row(const PreprocessPlan& plan, std::int32_t y);                                                         \
+  void taps_row(const PreprocessPlan& plan, std::int32_t y);                                                           \
+  void rotated_row(const PreprocessPlan& plan, std::int32_t y);                                                        \
+  void write_row(const PreprocessPlan& plan, std::int32_t y, const float* const levels[3]);                            \
+  MapPeak find_peak(const HeatmapView& map);                                                                           \
+  MapMoments first_moments(const HeatmapView& map);                                                                    \
+  MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y);                     \
+  void blend_span(const Span& span, const Stroke& stroke);                                                             \
+  void palette_map_row(const std::uint8_t* bgr, std::int32_t width, const std::uint8_t* lut, std::uint8_t* out);       \
   }
 // clang-format on
 

@@ -132,13 +132,14 @@ void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* ta
 }
 
 // A plane's axis maps: chroma planes have half the coordinates.
-AxisMap axis_map(const ImageView& source, const PreprocessParams& params, const TensorView& out, int plane, bool vertical) {
+AxisMap axis_map(const ImageView& source, const PreprocessParams& params, const TensorView& out, int plane,
+                 bool vertical) {
   const Affine& a = params.image_from_input;
   const double half = plane == 0 ? 1 : 0.5;
   const Plane& pixels = source.planes[plane];
   const std::int32_t extent = (vertical ? source.height : source.width) * (plane == 0 ? 2 : 1);
-  return {(vertical ? a.yy : a.xx) * half, (vertical ? a.y0 : a.x0) * half, vertical ? pixels.height : pixels.width, extent,
-          vertical ? out.height : out.width};
+  return {(vertical ? a.yy : a.xx) * half, (vertical ? a.y0 : a.x0) * half, vertical ? pixels.height : pixels.width,
+          extent, vertical ? out.height : out.width};
 }
 
 constexpr std::size_t kAlign = 64;

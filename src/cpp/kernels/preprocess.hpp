@@ -17,7 +17,7 @@ enum class Border : std::uint8_t { kConstant, kReplicate };
 enum class ChannelOrder : std::uint8_t { kRgb, kBgr };
 
 struct PreprocessParams {
-  Affine image_from_input;  // finite
+  Affine image_from_input;          // finite
   Filter filter = Filter::kLinear;  // kLinear unless image_from_input is axis aligned
   Border border = Border::kConstant;
   float border_value[3] = {0, 0, 0};  // grey levels, in the order of the output channels
@@ -38,23 +38,23 @@ struct AxisTable {
   std::int32_t begin, end;
 };
 
-// Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1 the
-// chroma planes.
+// Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1
+// the chroma planes.
 struct PreprocessPlan {
   ImageView source;
   PreprocessParams params;
   TensorView out;
-  AxisTable x[2], y[2];      // unused with rotation
-  std::int16_t* reduced;     // taps: one row of a plane after the vertical pass, in 1/64 grey level
-  float* levels[3];          // one row of the output in grey levels, in the order of the output channels
-  float* border_levels[3];   // the same for a row that lies outside the image
+  AxisTable x[2], y[2];     // unused with rotation
+  std::int16_t* reduced;    // taps: one row of a plane after the vertical pass, in 1/64 grey level
+  float* levels[3];         // one row of the output in grey levels, in the order of the output channels
+  float* border_levels[3];  // the same for a row that lies outside the image
 };
 
 // Bytes of workspace that preprocess needs, or 0 where that cannot be expressed in a size_t.
 std::size_t preprocess_workspace_bytes(const ImageView& source, const PreprocessParams& params, const TensorView& out);
 
-// Preconditions: sides 1..kMaxSide; planes as plane_count and plane_channels say and packed within a row; `out` dense and not
-// overlapping the source; `workspace` aligned to 64 bytes. Does not allocate, throw or fail.
+// Preconditions: sides 1..kMaxSide; planes as plane_count and plane_channels say and packed within a row; `out` dense
+// and not overlapping the source; `workspace` aligned to 64 bytes. Does not allocate, throw or fail.
 void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace);
 
 }  // namespace handpose

@@ -17,8 +17,9 @@ struct Targets {
 
 // The rows that the components of the only plane (bgr24, rgb24, gray8), or Y, U and V, are sampled into.
 Targets component_rows(const PreprocessPlan& plan) {
-  const bool reversed = (plan.source.format == PixelFormat::kBgr24) == (plan.params.channel_order == ChannelOrder::kRgb) &&
-                        (plan.source.format == PixelFormat::kBgr24 || plan.source.format == PixelFormat::kRgb24);
+  const bool reversed =
+      (plan.source.format == PixelFormat::kBgr24) == (plan.params.channel_order == ChannelOrder::kRgb) &&
+      (plan.source.format == PixelFormat::kBgr24 || plan.source.format == PixelFormat::kRgb24);
   return reversed ? Targets{{plan.levels[2], plan.levels[1], plan.levels[0]}}
                   : Targets{{plan.levels[0], plan.levels[1], plan.levels[2]}};
 }
@@ -59,7 +60,8 @@ template <typename Sample>
 void for_each_plane(const PreprocessPlan& plan, const Sample& sample) {
   const Targets rows = component_rows(plan);
   sample(plan.source.planes[0], 0, rows);
-  if (plan.source.format == PixelFormat::kNv12) sample(plan.source.planes[1], 1, Targets{{rows.of[1], rows.of[2], nullptr}});
+  if (plan.source.format == PixelFormat::kNv12)
+    sample(plan.source.planes[1], 1, Targets{{rows.of[1], rows.of[2], nullptr}});
   if (plan.source.format == PixelFormat::kYuv420p) {
     sample(plan.source.planes[1], 1, Targets{{rows.of[1], nullptr, nullptr}});
     sample(plan.source.planes[2], 1, Targets{{rows.of[2], nullptr, nullptr}});
@@ -86,7 +88,8 @@ void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable&
   }
 }
 
-// Rows first, into 1/64 grey level, then columns into whole ones: all in integers, so the order of summing does not matter.
+// Rows first, into 1/64 grey level, then columns into whole ones: all in integers, so the order of summing does not
+// matter.
 void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis,
                  std::int32_t y, const Targets& rows) {
   const std::int32_t ends[2] = {x_axis.start[x_axis.begin], x_axis.start[x_axis.end - 1]};

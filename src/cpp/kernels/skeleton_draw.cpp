@@ -1,4 +1,5 @@
-// The part of draw_skeleton that is the same on every level: which figures, in which colour, over which spans of pixels.
+// The part of draw_skeleton that is the same on every level: which figures, in which colour, over which spans of
+// pixels.
 #include "skeleton_draw.hpp"
 
 #include <algorithm>
@@ -13,8 +14,8 @@ struct Segment {
   double ax, ay, bx, by;
 };
 
-// Cuts the segment to the plane grown by `margin` (Liang and Barsky, 1984); false where nothing is left. What is cut off lies too far
-// out to colour a pixel, and what is left is small enough for float.
+// Cuts the segment to the plane grown by `margin` (Liang and Barsky, 1984); false where nothing is left. What is cut
+// off lies too far out to colour a pixel, and what is left is small enough for float.
 bool clip(Segment* s, double width, double height, double margin) {
   const double dx = s->bx - s->ax;
   const double dy = s->by - s->ay;
@@ -63,16 +64,21 @@ void draw_stroke(const MutablePlane& plane, Segment s, double radius, float opac
   const double dy = s.by - s.ay;
   double length = std::sqrt(dx * dx + dy * dy);
   if (length < 1e-6) length = 0;  // a disc: its inverse square would not fit a float
-  Stroke stroke{static_cast<float>(s.ax), static_cast<float>(s.ay), static_cast<float>(dx), static_cast<float>(dy),
-                length > 0 ? static_cast<float>(1 / (length * length)) : 0.0f, static_cast<float>(radius), opacity * 256.0f,
+  Stroke stroke{static_cast<float>(s.ax),
+                static_cast<float>(s.ay),
+                static_cast<float>(dx),
+                static_cast<float>(dy),
+                length > 0 ? static_cast<float>(1 / (length * length)) : 0.0f,
+                static_cast<float>(radius),
+                opacity * 256.0f,
                 {color[0], color[1], color[2], color[3]}};
   // Spans are found with a pixel to spare: the coverage of a pixel decides alone whether it changes.
   const double grown = reach + 0.01;
   const double nx = length > 0 ? -dy / length * grown : 0;
   const double ny = length > 0 ? dx / length * grown : 0;
   const auto y_begin = static_cast<std::int32_t>(std::max(0.0, std::floor(std::min(s.ay, s.by) - grown - 0.5)));
-  const auto y_end = static_cast<std::int32_t>(
-      std::min<double>(plane.height, std::ceil(std::max(s.ay, s.by) + grown + 0.5)));
+  const auto y_end =
+      static_cast<std::int32_t>(std::min<double>(plane.height, std::ceil(std::max(s.ay, s.by) + grown + 0.5)));
   for (std::int32_t y = y_begin; y < y_end; ++y) {
     const double at = y + 0.5;
     double low = 1e9;
@@ -89,8 +95,8 @@ void draw_stroke(const MutablePlane& plane, Segment s, double radius, float opac
 }
 
 // One bone or joint in all planes of the image.
-void draw_figure(const MutableImageView& image, const SkeletonParams& params, const Segment& s, double radius, float opacity,
-                 const std::uint8_t rgb[3]) {
+void draw_figure(const MutableImageView& image, const SkeletonParams& params, const Segment& s, double radius,
+                 float opacity, const std::uint8_t rgb[3]) {
   if (!is_yuv(image.format)) {
     const bool red_first = image.format == PixelFormat::kRgb24;
     const std::uint8_t color[4] = {rgb[red_first ? 0 : 2], rgb[1], rgb[red_first ? 2 : 0], 255};
@@ -130,7 +136,8 @@ void draw_skeleton(const MutableImageView& image, const SkeletonParams& params) 
     const auto b = static_cast<std::size_t>(params.bones[2 * bone + 1]);
     const float strength = std::min(joint_strength(params, a), joint_strength(params, b));
     if (strength <= 0) continue;
-    draw_figure(image, params, segment(a, b), params.thickness / 2, params.opacity * strength, params.bone_colors + 3 * bone);
+    draw_figure(image, params, segment(a, b), params.thickness / 2, params.opacity * strength,
+                params.bone_colors + 3 * bone);
   }
   for (std::size_t joint = 0; joint < params.joints; ++joint) {
     const float strength = joint_strength(params, joint);

@@ -21,7 +21,7 @@ struct SkeletonParams {
   float thickness = 1;                         // px, finite, >= 0
   float joint_radius = 1;                      // px, finite, >= 0
   float min_score = 0;
-  float opacity = 1;  // 0..1
+  float opacity = 1;                               // 0..1
   ColorMatrix color_matrix = ColorMatrix::kBt601;  // nv12 and yuv420p
   ColorRange color_range = ColorRange::kLimited;
 };
