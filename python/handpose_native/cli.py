@@ -98,7 +98,7 @@ def _add_run(commands: Any) -> None:
         action="append",
         default=[],
         metavar="OUT",
-        help="out.gif, out.mp4, a folder of numbered images or a pattern like out_%%05d.jpg; may be given several times",
+        help="out.gif, out.mp4, a folder of images or a pattern like out_%%05d.jpg; may be given several times",
     )
     run.add_argument(
         "--keypoints",

@@ -1,0 +1,76 @@
+"""A window on the screen as a sink."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ..errors import VideoError, missing_dependency
+from .base import Sink
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["WindowSink"]
+
+_ESCAPE_KEY = 27
+
+
+class WindowSink(Sink):
+    """Shows each picture at once. Escape, q or closing the window sets `wants_stop`.
+
+    Use it from one thread only, as OpenCV's windows ask.
+
+    Parameters
+    ----------
+    title : str
+        Of the window.
+
+    Raises
+    ------
+    VideoError
+        If there is no display, or the installed OpenCV has no windows.
+    MissingDependencyError
+        If OpenCV is not installed.
+    """
+
+    def __init__(self, title: str = "handpose_native") -> None:
+        super().__init__("the window")
+        try:
+            import cv2
+        except ImportError as error:
+            raise missing_dependency("cv2", "to show a window", "opencv-python") from error
+        # Asked beforehand, because Qt ends the whole process when it finds no display.
+        if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise VideoError("the window cannot be shown: there is no display (DISPLAY is not set)")
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
+        except cv2.error as error:
+            raise VideoError(
+                "the window cannot be shown: this OpenCV has no windows (opencv-python-headless); install opencv-python"
+            ) from error
+        self._title = title
+        self._errors = (OSError, cv2.error)
+
+    def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:
+        import cv2
+
+        if self.wants_stop:
+            return False
+        cv2.imshow(self._title, image)
+        key = cv2.waitKey(1) & 0xFF
+        is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        self.wants_stop = is_closed or key in (_ESCAPE_KEY, ord("q"))
+        return True
+
+    def _finish(self) -> None:
+        self._abandon()
+
+    def _abandon(self) -> None:
+        import cv2
+
+        with contextlib.suppress(cv2.error):  # the user may have closed it
+            cv2.destroyWindow(self._title)
