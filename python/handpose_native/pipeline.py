@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,6 @@ from .types import FrameResult, Hand, Roi
 from .video import KeypointWriter, Sink, Source, open_keypoint_writer, open_sink, open_source
 
 if TYPE_CHECKING:
-    import os
     import threading
     from collections.abc import Callable, Iterator, Sequence
     from fractions import Fraction
@@ -184,6 +184,7 @@ class Pipeline:
             opened = stack.enter_context(open_source(source))
             endpoints.append(opened)
             report.source = opened.info.name
+            _check_distinct(opened, [*_as_list(output), *_as_list(keypoints)])
             rate = opened.info.fps / every if opened.info.fps else None
             sinks = [stack.enter_context(_as_sink(target, rate)) for target in _as_list(output)]
             writers = [
@@ -314,6 +315,18 @@ def _as_list(value: Any) -> list[Any]:
 
 def _as_sink(target: str | os.PathLike[str] | Sink, fps: Fraction | None) -> Sink:
     return target if isinstance(target, Sink) else open_sink(target, fps=fps)
+
+
+def _check_distinct(source: Source, targets: Sequence[str | os.PathLike[str] | Sink]) -> None:
+    """Refuse to write over the source, and to write two outputs to one place."""
+    taken = {os.path.realpath(source.info.name)}
+    for target in targets:
+        if isinstance(target, Sink):
+            continue
+        place = os.path.realpath(target)
+        if place in taken:
+            raise ArgumentError(f"Pipeline.run: {os.fspath(target)} is the source, or named as an output twice")
+        taken.add(place)
 
 
 def _check_counts(max_frames: int | None, every: int) -> None:

@@ -112,6 +112,16 @@ def test_every_and_max_frames_keep_the_indices_of_the_source(demo: Demo, tmp_pat
         assert gif.info["duration"] == pytest.approx(50 / 30 * 1000, abs=10)
 
 
+def test_an_output_must_not_be_the_source_nor_named_twice(demo: Demo, tmp_path: Path) -> None:
+    before = demo.clip.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(demo.clip)
+    with hp.Pipeline(demo.model) as pipe:
+        for output in (demo.clip, tmp_path / "link.mp4", [tmp_path / "a.gif", tmp_path / "." / "a.gif"]):
+            with pytest.raises(hp.ArgumentError, match="is the source, or named as an output twice"):
+                pipe.run(demo.clip, output)
+    assert demo.clip.read_bytes() == before
+
+
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"max_frames": 0}])
 def test_counts_below_one_are_errors(demo: Demo, wrong: dict[str, int]) -> None:
     with hp.Pipeline(demo.model) as pipe, pytest.raises(hp.ArgumentError, match=next(iter(wrong))):
