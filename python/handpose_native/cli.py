@@ -40,7 +40,7 @@ exit codes:
 EXAMPLES = """\
 examples:
   handpose-native run clip.mp4 -o out.gif --model hand.onnx
-  handpose-native run clip.mp4 -o out.mp4 --keypoints out.jsonl --model unet.onnx --spec unet --roi 520,90,384,384
+  handpose-native run clip.mp4 -o out.mp4 --keypoints out.jsonl --model unet.onnx --spec unet --roi 420,0,600,600
   handpose-native run 0 --show --model hand.onnx
   handpose-native run 'frames/*.jpg' -o drawn/ --model hand.onnx
 """

@@ -29,8 +29,9 @@ def heatmap_peaks(
         Any pitch of rows, maps and batches; rows packed. Only read.
     method : {"argmax", "quarter", "dark", "expectation", "upsampled_argmax"}
         ``argmax``: centre of the first largest pixel. ``quarter``: moved a quarter pixel towards the larger neighbour.
-        ``dark``: Taylor step on the logarithm of the blurred map (Zhang et al., CVPR 2020). ``expectation``: centroid of
-        the positive values. ``upsampled_argmax``: first largest pixel of the map resized bilinearly to `upsampled_hw`.
+        ``dark``: Taylor step on the logarithm of the blurred map (Zhang et al., CVPR 2020).
+        ``expectation``: centroid of the positive values.
+        ``upsampled_argmax``: first largest pixel of the map resized bilinearly to `upsampled_hw`.
     upsampled_hw : tuple of int, optional
         Height and width, at least the map's; with ``upsampled_argmax`` only.
     blur_kernel : int

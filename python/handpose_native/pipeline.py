@@ -11,9 +11,9 @@ import numpy as np
 
 from .backends import open_backend
 from .draw import draw_hands
-from .errors import ArgumentError, DTypeError, HandposeError, ModelError
+from .errors import ArgumentError, DTypeError, HandposeError
 from .geometry import input_from_roi, invert, transform_points
-from .models import find_spec, make_decoder, spec_from_metadata
+from .models import check_input, find_spec, make_decoder, spec_from_metadata
 from .preprocess import preprocess
 from .report import RunReport
 from .types import FrameResult, Hand, Roi
@@ -88,7 +88,7 @@ class Pipeline:
         self._backend, self.spec = _open_model(model, spec, threads)
         self.min_presence = self.spec.min_presence if min_presence is None else min_presence
         try:
-            self._layout, self._input_hw = _read_input(self.spec, self._backend)
+            self._layout, self._input_hw = check_input(self.spec, self._backend.inputs)
             self._decoder = make_decoder(self.spec, self._backend.outputs, self._input_hw)
         except HandposeError:
             self._backend.close()
@@ -285,17 +285,6 @@ def _open_model(
     except HandposeError:
         backend.close()
         raise
-
-
-def _read_input(spec: ModelSpec, backend: Backend) -> tuple[str, tuple[int, int]]:
-    """Return layout and (height, width) of the model's one input."""
-    if len(backend.inputs) != 1:
-        names = ", ".join(str(info) for info in backend.inputs)
-        raise ModelError(f"models of family {spec.family!r} have one input; this one has {names}")
-    info = backend.inputs[0]
-    layout = str(info.layout)
-    input_hw = info.shape[2:4] if layout == "NCHW" else info.shape[1:3]
-    return layout, (input_hw[0], input_hw[1])
 
 
 def _as_roi(roi: Roi | Sequence[float] | None) -> Roi | None:

@@ -87,7 +87,7 @@ class StreamSource(Source):
         av = _import_av()
         try:
             # "file:" because FFmpeg takes what stands before a colon in a name for a protocol.
-            container = av.open(f"file:{path}", metadata_errors="ignore")
+            container = _open(f"file:{path}")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{path}: {_why_not_opened(path, error)}") from error
         return cls(container, str(path), "video", path)
@@ -105,9 +105,7 @@ class StreamSource(Source):
         name = _USER_AND_PASSWORD.sub("", address)
         options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
         try:
-            container = av.open(
-                address, options=options, timeout=(NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S), metadata_errors="ignore"
-            )
+            container = _open(address, options=options, timeout=(NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S))
         except av.error.ExitError as error:  # what FFmpeg says when PyAV interrupts it
             raise VideoError(f"{name}: no answer within {NETWORK_TIMEOUT_S:g} s") from error
         except (av.FFmpegError, OSError) as error:
@@ -212,6 +210,15 @@ def _import_av() -> Any:
     except ImportError as error:
         raise missing_dependency("av", "to read videos", "av") from error
     return av
+
+
+def _open(address: str, **options: Any) -> Any:
+    import av
+
+    # A title in a foreign encoding is no reason to refuse a video; since version 19 PyAV thinks so too.
+    if int(av.__version__.split(".")[0]) < 19:
+        options["metadata_errors"] = "ignore"
+    return av.open(address, **options)
 
 
 def _rotation_degrees(picture: Any, stream: Any) -> float:

@@ -1,0 +1,346 @@
+"""What a model expects and returns, as data that can be written down beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from ..errors import ModelError
+from ..skeleton import NUM_JOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["ModelSpec", "TensorLike", "check_input", "choose_output"]
+
+_FAMILIES = ("heatmap", "regression")
+_METHODS = ("argmax", "quarter", "dark", "expectation", "upsampled_argmax")
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "family": _FAMILIES,
+    "channel_order": ("rgb", "bgr"),
+    "filter": ("linear", "antialias", "cubic"),
+    "fit": ("letterbox", "stretch"),
+    "input_layout": (None, "NCHW", "NHWC"),
+}
+_SIZES = ("input_hw", "upsampled_hw")
+_TRIPLES = ("mean", "std", "border_value")
+_HEATMAP_ONLY = ("method", "upsampled_hw", "peak_offset_px")
+#: What ``preprocess`` writes.
+_INPUT_DTYPES = ("float32", "float16", "uint8")
+#: What ``heatmap_peaks`` reads.
+_OUTPUT_DTYPES = ("float32", "float16")
+
+
+class TensorLike(Protocol):
+    """What is asked of the description of an input or output; a backend's ``TensorInfo`` has it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def layout(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model expects and returns.
+
+    Every field is checked when a spec is made; a wrong one is a :class:`ModelError` that names it. The page "Models" of
+    the documentation has an example in JSON.
+
+    Attributes
+    ----------
+    name : str
+    family : {"heatmap", "regression"}
+        21 maps (1, 21, h, w), or 42 numbers x0 y0 x1 y1 ... in parts of the input's width and height.
+    channel_order : {"rgb", "bgr"}
+        Of the input.
+    input_hw : tuple of int, optional
+        Height and width of the input in pixels; None: as in the model file.
+    input_layout : {"NCHW", "NHWC"}, optional
+        None: as in the model file.
+    filter : {"linear", "antialias", "cubic"}
+        How the image is resized; see ``preprocess``.
+    scale : float, optional
+    mean, std : float or three
+        ``(scale * x - mean) / std``, x in grey levels 0..255, in the order of the input's channels. A `scale` of None
+        is 1/255, and 1 for uint8 inputs. `mean` and `std` are kept as three numbers.
+    fit : {"letterbox", "stretch"}
+        How a region of another aspect is brought to the input: with a border, or distorted.
+    border_value : float or three
+        Grey levels 0..255 seen outside the image, in the order of the input's channels. Kept as three numbers.
+    joint_order : tuple of 21 int
+        At the place of the model's joint, the index of that joint here; see ``JOINT_NAMES``.
+    method : {"argmax", "quarter", "dark", "expectation", "upsampled_argmax"}, optional
+        How a peak is read from a map; needed for heatmaps, see ``heatmap_peaks``.
+    upsampled_hw : tuple of int, optional
+        For ``upsampled_argmax`` only, and needed there.
+    peak_offset_px : float
+        Heatmaps only: the coordinate that the network means by the first pixel of a map. 0.5 for its centre; 0.0 where
+        it was trained with joints at ``index / size``.
+    output : str or int, optional
+        Name or index of the output to decode; None: the only one that fits.
+    min_presence : float
+        0..1; a picture with a lower presence shows no hand.
+    source, license : str
+        Of the weights.
+    """
+
+    #: Version of the JSON form.
+    SCHEMA: ClassVar[int] = 1
+
+    name: str
+    family: str
+    channel_order: str
+    input_hw: tuple[int, int] | None = None
+    input_layout: str | None = None
+    filter: str = "linear"
+    scale: float | None = None
+    mean: float | tuple[float, float, float] = 0.0
+    std: float | tuple[float, float, float] = 1.0
+    fit: str = "letterbox"
+    border_value: float | tuple[float, float, float] = 0.0
+    joint_order: tuple[int, ...] = tuple(range(NUM_JOINTS))
+    method: str | None = None
+    upsampled_hw: tuple[int, int] | None = None
+    peak_offset_px: float = 0.5
+    output: str | int | None = None
+    min_presence: float = 0.0
+    source: str = ""
+    license: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("name", "source", "license"):
+            if not isinstance(getattr(self, field), str):
+                raise _wrong(self, field, "text")
+        if not self.name:
+            raise _wrong(self, "name", "not empty")
+        for field, choices in _CHOICES.items():
+            if getattr(self, field) not in choices:
+                raise _wrong(self, field, f"one of {', '.join(map(repr, choices))}")
+        for field in _SIZES:
+            object.__setattr__(self, field, _size(self, field))
+        for field in _TRIPLES:
+            object.__setattr__(self, field, _triple(self, field))
+        self._check_numbers()
+        self._check_decoding()
+
+    def _check_numbers(self) -> None:
+        if self.scale is not None and not (_is_number(self.scale) and self.scale != 0):
+            raise _wrong(self, "scale", "a finite number that is not 0, or None")
+        if 0.0 in np.atleast_1d(self.std):
+            raise _wrong(self, "std", "of numbers other than 0")
+        if np.min(self.border_value) < 0 or np.max(self.border_value) > 255:
+            raise _wrong(self, "border_value", "in grey levels 0..255")
+        if not _is_number(self.peak_offset_px):
+            raise _wrong(self, "peak_offset_px", "a finite number")
+        if not _is_number(self.min_presence) or not 0 <= self.min_presence <= 1:
+            raise _wrong(self, "min_presence", "a number 0..1")
+        if isinstance(self.output, bool) or not (self.output is None or isinstance(self.output, (str, int))):
+            raise _wrong(self, "output", "a name, an index or None")
+        if isinstance(self.output, int) and self.output < 0:
+            raise _wrong(self, "output", "an index of at least 0")
+
+    def _check_decoding(self) -> None:
+        order = self.joint_order
+        if not isinstance(order, (tuple, list)) or any(isinstance(joint, bool) for joint in order):
+            raise _wrong(self, "joint_order", f"{NUM_JOINTS} integers")
+        if not all(isinstance(joint, int) for joint in order) or sorted(order) != list(range(NUM_JOINTS)):
+            raise _wrong(self, "joint_order", f"each of 0..{NUM_JOINTS - 1} once")
+        object.__setattr__(self, "joint_order", tuple(order))
+        if self.family == "regression":
+            for field in _HEATMAP_ONLY:
+                if getattr(self, field) != getattr(type(self), field):
+                    raise _wrong(self, field, "left out, because family is 'regression'")
+            return
+        if self.method not in _METHODS:
+            raise _wrong(self, "method", f"one of {', '.join(map(repr, _METHODS))}, because family is 'heatmap'")
+        if (self.upsampled_hw is None) == (self.method == "upsampled_argmax"):
+            raise _wrong(self, "upsampled_hw", "given with method 'upsampled_argmax', and only there")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as values that JSON can hold; fields that say nothing are left out.
+
+        Returns
+        -------
+        dict
+            :meth:`from_dict` makes an equal spec of it.
+        """
+        values: dict[str, Any] = {"schema": self.SCHEMA}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is None or value == "" or (self.family == "regression" and field.name in _HEATMAP_ONLY):
+                continue
+            values[field.name] = list(value) if isinstance(value, tuple) else value
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, where: str = "ModelSpec") -> ModelSpec:
+        """Make a spec of values read from JSON.
+
+        Parameters
+        ----------
+        values : mapping
+            ``"schema": 1`` and the fields, at least those without a default.
+        where : str
+            Where the values come from, for messages.
+
+        Raises
+        ------
+        ModelError
+            For another schema, an unknown or missing field, or a wrong value.
+        """
+        if not isinstance(values, dict):
+            raise ModelError(f"{where}: a spec must be a JSON object; got {type(values).__name__}")
+        if values.get("schema") != cls.SCHEMA or isinstance(values["schema"], bool):
+            raise ModelError(f"{where}: schema must be {cls.SCHEMA}; got {values.get('schema')!r}")
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(fields) - {"schema"})
+        if unknown:
+            raise ModelError(f"{where}: unknown fields {unknown}; a spec has {', '.join(fields)}")
+        needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+        missing = [name for name in needed if name not in values]
+        if missing:
+            raise ModelError(f"{where}: missing fields {missing}")
+        try:
+            return cls(**{name: value for name, value in values.items() if name != "schema"})
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}") from error
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike[str]) -> ModelSpec:
+        """Read a spec from a JSON file.
+
+        Raises
+        ------
+        ModelError
+            If the file cannot be read, is not JSON or holds no valid spec.
+        """
+        where = os.fspath(path)
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ModelError(f"{where}: the spec cannot be read: {error.strerror}") from error
+        except ValueError as error:  # also text that is not UTF-8
+            raise ModelError(f"{where}: the spec is not JSON: {error}") from error
+        return cls.from_dict(values, where=where)
+
+
+def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tuple[int, int]]:
+    """Compare a spec with the inputs of an opened model.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs : sequence of TensorLike
+        ``Backend.inputs``.
+
+    Returns
+    -------
+    layout : {"NCHW", "NHWC"}
+    input_hw : tuple of int
+        Height and width in pixels.
+
+    Raises
+    ------
+    ModelError
+        Where they disagree, with both sides, or where the model needs something else than one image.
+    """
+    if len(inputs) != 1:
+        raise ModelError(f"spec {spec.name!r}: a model with one input is needed; it has {[one.name for one in inputs]}")
+    image = inputs[0]
+    what = f"spec {spec.name!r}: the model's input {image.name!r} is {image.dtype} {image.layout} {image.shape}"
+    if image.layout not in ("NCHW", "NHWC") or len(image.shape) != 4 or image.shape[0] != 1:
+        raise ModelError(f"{what}; one image, (1, 3, h, w) or (1, h, w, 3), is needed")
+    if image.dtype.name not in _INPUT_DTYPES:
+        raise ModelError(f"{what}; its dtype must be one of {', '.join(_INPUT_DTYPES)}")
+    if spec.input_layout not in (None, image.layout):
+        raise ModelError(f"{what}, but the spec says input_layout {spec.input_layout!r}")
+    height, width = image.shape[2:] if image.layout == "NCHW" else image.shape[1:3]
+    if spec.input_hw not in (None, (height, width)):
+        raise ModelError(f"{what}, but the spec says input_hw {spec.input_hw}")
+    return str(image.layout), (height, width)
+
+
+def choose_output(spec: ModelSpec, outputs: Sequence[TensorLike]) -> int:
+    """Return the index of the output that the spec means.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    outputs : sequence of TensorLike
+        ``Backend.outputs``.
+
+    Raises
+    ------
+    ModelError
+        If there is none, several, or the one that the spec names has another shape or dtype; it says both sides.
+    """
+    listed = ", ".join(f"{one.name!r} {one.dtype} {one.shape}" for one in outputs)
+    expected = f"spec {spec.name!r}: family {spec.family!r} needs an output {_expected_output(spec)}"
+    if spec.output is None:
+        fitting = [index for index, one in enumerate(outputs) if _fits(spec, one)]
+        if not fitting:
+            raise ModelError(f"{expected}; the model has {listed}")
+        if len(fitting) > 1:
+            raise ModelError(f"{expected}; several fit, say which with the field output; the model has {listed}")
+        return fitting[0]
+    names = [one.name for one in outputs]
+    index = names.index(spec.output) if spec.output in names else spec.output
+    if isinstance(index, str) or index >= len(outputs):
+        raise ModelError(f"spec {spec.name!r}: there is no output {spec.output!r}; the model has {listed}")
+    if not _fits(spec, outputs[index]):
+        raise ModelError(f"{expected}; output {spec.output!r} is {outputs[index].dtype} {outputs[index].shape}")
+    return index
+
+
+def _expected_output(spec: ModelSpec) -> str:
+    shapes = {
+        "heatmap": f"(1, {NUM_JOINTS}, h, w)",
+        "regression": f"({2 * NUM_JOINTS},), (1, {2 * NUM_JOINTS}) or (1, {2 * NUM_JOINTS}, 1, 1)",
+    }
+    return f"of shape {shapes[spec.family]}, {' or '.join(_OUTPUT_DTYPES)}"
+
+
+def _fits(spec: ModelSpec, output: TensorLike) -> bool:
+    if output.dtype.name not in _OUTPUT_DTYPES:
+        return False
+    if spec.family == "heatmap":
+        return len(output.shape) == 4 and output.shape[:2] == (1, NUM_JOINTS) and 0 not in output.shape
+    return output.shape in ((2 * NUM_JOINTS,), (1, 2 * NUM_JOINTS), (1, 2 * NUM_JOINTS, 1, 1))
+
+
+def _wrong(spec: ModelSpec, field: str, expected: str) -> ModelError:
+    return ModelError(f"spec {spec.name!r}: {field} must be {expected}; got {getattr(spec, field)!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _size(spec: ModelSpec, field: str) -> tuple[int, int] | None:
+    value = getattr(spec, field)
+    if value is None:
+        return None
+    pair = tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(pair) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in pair):
+        raise _wrong(spec, field, "(height, width), both integers of at least 1, or None")
+    return (pair[0], pair[1])
+
+
+def _triple(spec: ModelSpec, field: str) -> tuple[float, float, float]:
+    value = getattr(spec, field)
+    three = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 3
+    if len(three) != 3 or not all(map(_is_number, three)):
+        raise _wrong(spec, field, "one finite number or three")
+    return (float(three[0]), float(three[1]), float(three[2]))
