@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import av
-import handpose_native as hp
 import numpy as np
+
+import handpose_native as hp
 
 
 def main() -> None:

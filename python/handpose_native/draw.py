@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,10 +80,6 @@ def draw_skeleton(
     DTypeError
         For a wrong dtype or type.
     """
-    if thickness is None:
-        thickness = _thickness_of(points)
-    if joint_radius is None:
-        joint_radius = 0.8 * thickness
     return _native.draw_skeleton(
         image, points, scores, source_format, bones, bone_colors, joint_colors, thickness, joint_radius,
         min_score, opacity, color_matrix, color_range,
@@ -110,16 +105,3 @@ def draw_hands(image: Any, hands: Iterable[Hand], **style: Any) -> Any:
     for hand in hands:
         draw_skeleton(image, hand.keypoints, hand.scores, **style)
     return image
-
-
-def _thickness_of(points: ArrayLike) -> float:
-    """Return a thickness that suits the size of the hand, in pixels."""
-    array = np.asarray(points, dtype=np.float32)
-    if array.ndim != 2 or array.shape[1:] != (2,):
-        return 1.5  # the kernel says what is wrong
-    finite = array[np.isfinite(array).all(axis=1)]
-    if not len(finite):
-        return 1.5
-    low, high = finite.min(axis=0), finite.max(axis=0)
-    extent = math.hypot(float(high[0]) - float(low[0]), float(high[1]) - float(low[1]))
-    return min(max(extent / 50, 1.5), 12.0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import ArgumentError
+from .errors import ArgumentError, DTypeError
 from .types import Roi
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def invert(a_from_b: ArrayLike) -> NDArray[np.float64]:
     ------
     ArgumentError
         If the affine is not finite, not of shape (2, 3) or cannot be inverted.
+    DTypeError
+        If it is not made of numbers.
     """
-    affine = np.asarray(a_from_b, dtype=np.float64)
-    if affine.shape != (2, 3) or not np.isfinite(affine).all():
-        raise ArgumentError(f"invert: a_from_b must be finite with shape (2, 3); got {a_from_b!r}")
+    affine = _affine("invert", "a_from_b", a_from_b)
     determinant = affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0]
     if determinant == 0.0 or not np.isfinite(1.0 / determinant):
         raise ArgumentError(f"invert: a_from_b cannot be inverted; got {affine.tolist()}")
@@ -102,7 +102,7 @@ def invert(a_from_b: ArrayLike) -> NDArray[np.float64]:
 
 def compose(a_from_b: ArrayLike, b_from_c: ArrayLike) -> NDArray[np.float64]:
     """Return ``a_from_c``, which does ``b_from_c`` first."""
-    left, right = np.asarray(a_from_b, dtype=np.float64), np.asarray(b_from_c, dtype=np.float64)
+    left, right = _affine("compose", "a_from_b", a_from_b), _affine("compose", "b_from_c", b_from_c)
     linear = left[:, :2] @ right[:, :2]
     return np.column_stack([linear, left[:, :2] @ right[:, 2] + left[:, 2]])
 
@@ -121,13 +121,29 @@ def transform_points(a_from_b: ArrayLike, points: ArrayLike) -> NDArray[np.float
     ndarray, float32, shape (..., 2)
         New array.
     """
-    affine = np.asarray(a_from_b, dtype=np.float64)
-    moved = np.asarray(points, dtype=np.float64) @ affine[:, :2].T + affine[:, 2]
+    affine = _affine("transform_points", "a_from_b", a_from_b)
+    array = _numbers("transform_points", "points", points)
+    if array.shape[-1:] != (2,):
+        raise ArgumentError(f"transform_points: points must have shape (..., 2); got {array.shape}")
+    moved = array @ affine[:, :2].T + affine[:, 2]
     return moved.astype(np.float32)
 
 
+def _numbers(function: str, argument: str, value: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DTypeError(f"{function}: {argument} must be an array of numbers; got {value!r}") from None
+
+
+def _affine(function: str, argument: str, value: ArrayLike) -> NDArray[np.float64]:
+    affine = _numbers(function, argument, value)
+    if affine.shape != (2, 3) or not np.isfinite(affine).all():
+        raise ArgumentError(f"{function}: {argument} must be finite with shape (2, 3); got {value!r}")
+    return affine
+
+
 def _size(function: str, size_hw: tuple[int, int]) -> tuple[int, int]:
-    height, width = size_hw
-    if height < 1 or width < 1:
+    if len(size_hw) != 2 or min(size_hw) < 1:
         raise ArgumentError(f"{function}: sizes must be (height, width), both at least 1; got {size_hw!r}")
-    return height, width
+    return size_hw

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _native
-from .errors import ArgumentError
+from .errors import ArgumentError, DTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,14 +111,18 @@ def yuv_planes(packed: NDArray[np.uint8], source_format: str) -> tuple[NDArray[n
 
     Raises
     ------
+    DTypeError
+        If `packed` is no uint8 array.
     ArgumentError
         For another shape, layout or format.
     """
+    if not isinstance(packed, np.ndarray) or packed.dtype != np.uint8:
+        got = packed.dtype if isinstance(packed, np.ndarray) else type(packed).__name__
+        raise DTypeError(f"yuv_planes: packed must be a uint8 array; got {got}")
     fits = packed.ndim == 2 and packed.shape[0] % 3 == 0 and packed.shape[0] > 0 and packed.shape[1] % 2 == 0
-    if not fits or packed.dtype != np.uint8 or not packed.flags.c_contiguous:
+    if not fits or not packed.flags.c_contiguous:
         raise ArgumentError(
-            "yuv_planes: packed must be C-contiguous uint8 of shape (H * 3 / 2, W), H and W even; "
-            f"got {packed.dtype} {packed.shape}"
+            f"yuv_planes: packed must be C-contiguous, of shape (H * 3 / 2, W), H and W even; got {packed.shape}"
         )
     height, width = packed.shape[0] // 3 * 2, packed.shape[1]
     luma, chroma = packed[:height], packed[height:]

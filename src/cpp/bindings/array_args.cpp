@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -11,8 +12,6 @@
 
 namespace handpose::bindings {
 namespace {
-
-constexpr const char* kFormats[] = {"bgr24", "rgb24", "bgra32", "gray8", "nv12", "yuv420p"};
 
 bool native_order(char byteorder) { return byteorder == '=' || byteorder == '|' || byteorder == '<'; }
 
@@ -31,19 +30,44 @@ Memory memory_of_array(const py::array& array) {
   return memory;
 }
 
+// Like hasattr of Python: an error other than AttributeError is the buffer's own and goes on to the caller.
+bool has_attribute(py::handle value, const char* name) {
+  const auto attribute = py::reinterpret_steal<py::object>(PyObject_GetAttrString(value.ptr(), name));
+  if (attribute) return true;
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw py::error_already_set();
+  PyErr_Clear();
+  return false;
+}
+
+// An attribute of a buffer as a C++ value; DTypeError where it is something else.
+template <typename T>
+T read_attribute(py::handle buffer, const char* name, const char* expected, const Subject& subject) {
+  const py::object value = buffer.attr(name);
+  try {
+    return value.cast<T>();
+  } catch (const py::cast_error&) {
+    throw DTypeError(subject.must(std::string("a buffer whose ") + name + " is " + expected, describe(value)));
+  }
+}
+
 Memory memory_of_buffer(py::handle value, const Subject& subject) {
-  if (py::hasattr(value, "host_accessible") && !value.attr("host_accessible").cast<bool>()) {
+  if (has_attribute(value, "host_accessible") && !read_attribute<bool>(value, "host_accessible", "a bool", subject)) {
     throw ArgumentError(subject.must("memory that the CPU can reach", "a buffer whose host_accessible is False"));
   }
   Memory memory;
-  memory.data = reinterpret_cast<std::uint8_t*>(value.attr("address").cast<std::uintptr_t>());
-  memory.shape = value.attr("shape").cast<std::vector<py::ssize_t>>();
+  const auto address = read_attribute<std::uintptr_t>(value, "address", "an address", subject);
+  memory.data = reinterpret_cast<std::uint8_t*>(address);
+  memory.shape = read_attribute<std::vector<py::ssize_t>>(value, "shape", "a tuple of integers", subject);
   memory.writable = true;
-  read_dtype(py::dtype::from_args(value.attr("dtype")), &memory);
+  read_dtype(read_dtype_object(value.attr("dtype"), subject), &memory);
+  if (address == 0) throw ArgumentError(subject.must("memory with an address", "a buffer at address 0"));
+  for (const py::ssize_t extent : memory.shape) {
+    if (extent < 1) throw ArgumentError(subject.must("not empty", shape_text(memory.shape)));
+  }
+  if (memory.bytes() == 0) throw ArgumentError(subject.must("within the address space", shape_text(memory.shape)));
   memory.strides.resize(memory.shape.size());
   py::ssize_t stride = memory.item_size;
   for (std::size_t i = memory.shape.size(); i-- > 0; stride *= memory.shape[i]) memory.strides[i] = stride;
-  if (memory.data == nullptr) throw ArgumentError(subject.must("memory with an address", "a buffer at address 0"));
   return memory;
 }
 
@@ -147,8 +171,22 @@ bool Memory::contiguous() const {
 std::size_t Memory::bytes() const {
   CheckedSize size(static_cast<std::size_t>(item_size));
   for (const py::ssize_t extent : shape) size = size * static_cast<std::size_t>(extent);
-  if (!size.ok()) throw ArgumentError("the memory of " + shape_text(shape) + " is larger than any address");
-  return size.value();
+  const bool fits = size.ok() && size.value() <= std::numeric_limits<std::size_t>::max() / 2;
+  return fits ? size.value() : 0;
+}
+
+py::dtype read_dtype_object(py::handle value, const Subject& subject) {
+  try {
+    return py::dtype::from_args(py::reinterpret_borrow<py::object>(value));
+  } catch (const py::error_already_set&) {
+    throw DTypeError(subject.must("a dtype", describe(value)));
+  }
+}
+
+bool overlap(const void* a, std::size_t a_bytes, const void* b, std::size_t b_bytes) {
+  const auto a_first = reinterpret_cast<std::uintptr_t>(a);
+  const auto b_first = reinterpret_cast<std::uintptr_t>(b);
+  return a_first < b_first + b_bytes && b_first < a_first + a_bytes;
 }
 
 std::string shape_text(const std::vector<py::ssize_t>& shape) {
@@ -159,7 +197,7 @@ Memory read_memory(py::handle value, const Subject& subject) {
   Memory memory;
   if (py::isinstance<py::array>(value)) {
     memory = memory_of_array(py::reinterpret_borrow<py::array>(value));
-  } else if (py::hasattr(value, "address") && py::hasattr(value, "shape") && py::hasattr(value, "dtype")) {
+  } else if (has_attribute(value, "address") && has_attribute(value, "shape") && has_attribute(value, "dtype")) {
     memory = memory_of_buffer(value, subject);
   } else {
     throw DTypeError(subject.must("a numpy array, or a buffer with address, shape and dtype", describe(value)));
@@ -214,10 +252,11 @@ bool overlaps(const ImageView& image, const void* begin, std::size_t bytes) {
 
 std::size_t read_choice(py::handle value, const char* const* names, std::size_t count, const Subject& subject) {
   if (PyUnicode_Check(value.ptr())) {
-    const char* text = PyUnicode_AsUTF8(value.ptr());
-    if (text == nullptr) throw py::error_already_set();
-    for (std::size_t i = 0; i < count; ++i) {
-      if (std::strcmp(text, names[i]) == 0) return i;
+    py::ssize_t length = 0;  // the text may hold NUL characters
+    const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &length);
+    if (text == nullptr) PyErr_Clear();
+    for (std::size_t i = 0; text != nullptr && i < count; ++i) {
+      if (std::strlen(names[i]) == static_cast<std::size_t>(length) && std::strcmp(text, names[i]) == 0) return i;
     }
   }
   std::string expected = "one of ";
@@ -226,14 +265,13 @@ std::size_t read_choice(py::handle value, const char* const* names, std::size_t 
 }
 
 PixelFormat read_format(py::handle value, bool drawable, const Subject& subject) {
-  const auto format = read_name<PixelFormat>(value, kFormats, subject);
-  if (drawable && format == PixelFormat::kGray8) {
-    throw ArgumentError(subject.must("one of 'bgr24', 'rgb24', 'bgra32', 'nv12', 'yuv420p'", "'gray8'"));
-  }
-  if (!drawable && format == PixelFormat::kBgra32) {
-    throw ArgumentError(subject.must("one of 'bgr24', 'rgb24', 'gray8', 'nv12', 'yuv420p'", "'bgra32'"));
-  }
-  return format;
+  // Pictures to read may be grey, pictures to draw on may have an alpha channel.
+  constexpr const char* kSources[] = {"bgr24", "rgb24", "gray8", "nv12", "yuv420p"};
+  constexpr const char* kTargets[] = {"bgr24", "rgb24", "bgra32", "nv12", "yuv420p"};
+  constexpr PixelFormat kFormats[] = {PixelFormat::kBgr24, PixelFormat::kRgb24, PixelFormat::kGray8, PixelFormat::kNv12,
+                                      PixelFormat::kYuv420p};
+  const std::size_t index = read_choice(value, drawable ? kTargets : kSources, 5, subject);
+  return drawable && index == 2 ? PixelFormat::kBgra32 : kFormats[index];
 }
 
 void read_triple(py::handle value, double triple[3], const Subject& subject) {
@@ -254,17 +292,17 @@ void read_triple(py::handle value, double triple[3], const Subject& subject) {
 
 void read_size(py::handle value, std::int32_t* height, std::int32_t* width, const Subject& subject) {
   const auto expected = [] { return "(height, width), integers from 1 to " + std::to_string(kMaxSide); };
-  std::pair<std::int64_t, std::int64_t> size;
+  std::vector<std::int64_t> size;
   try {
-    size = value.cast<std::pair<std::int64_t, std::int64_t>>();
+    size = value.cast<std::vector<std::int64_t>>();
   } catch (const py::cast_error&) {
     throw DTypeError(subject.must(expected(), describe(value)));
   }
-  if (size.first < 1 || size.second < 1 || size.first > kMaxSide || size.second > kMaxSide) {
+  if (size.size() != 2 || size[0] < 1 || size[1] < 1 || size[0] > kMaxSide || size[1] > kMaxSide) {
     throw ArgumentError(subject.must(expected(), describe(value)));
   }
-  *height = static_cast<std::int32_t>(size.first);
-  *width = static_cast<std::int32_t>(size.second);
+  *height = static_cast<std::int32_t>(size[0]);
+  *width = static_cast<std::int32_t>(size[1]);
 }
 
 void* thread_workspace(std::size_t bytes) {

@@ -26,7 +26,7 @@ struct Memory {
 
   bool is(char wanted_kind, py::ssize_t wanted_size) const { return kind == wanted_kind && item_size == wanted_size; }
   bool contiguous() const;
-  std::size_t bytes() const;
+  std::size_t bytes() const;  // of all items; 0 where that is more than there can be
 };
 
 // Reads the memory behind `value`; DTypeError where it is neither an array nor a buffer, ArgumentError where it is
@@ -37,16 +37,23 @@ Memory read_memory(py::handle value, const Subject& subject);
 ImageView read_image(py::handle value, PixelFormat format, const Subject& subject);
 MutableImageView read_writable_image(py::handle value, PixelFormat format, const Subject& subject);
 
-// A dense, writable result of `shape` (or of shape without its leading 1s where `may_squeeze`), of float32.
+// A dense, writable result of `shape`, of float32.
 float* read_float_result(py::handle value, const std::vector<py::ssize_t>& shape, const Subject& subject);
 
 // Whether any byte of the image lies within [begin, begin + bytes).
 bool overlaps(const ImageView& image, const void* begin, std::size_t bytes);
 
+// Whether two blocks of memory share a byte.
+bool overlap(const void* a, std::size_t a_bytes, const void* b, std::size_t b_bytes);
+
+// Anything numpy.dtype takes; DTypeError for the rest.
+py::dtype read_dtype_object(py::handle value, const Subject& subject);
+
 // One of a few names -> the enum value at its place.
 template <typename Enum, std::size_t N>
 Enum read_name(py::handle value, const char* const (&names)[N], const Subject& subject);
 
+// A pixel format that can be read, or drawn on.
 PixelFormat read_format(py::handle value, bool drawable, const Subject& subject);
 
 std::string shape_text(const std::vector<py::ssize_t>& shape);

@@ -24,10 +24,11 @@ std::string describe(py::handle value) {
   if (py::isinstance<py::array>(value)) {
     return py::str(value.attr("dtype")).cast<std::string>() + " " + py::str(value.attr("shape")).cast<std::string>();
   }
-  constexpr std::size_t kLongest = 80;
-  std::string text = py::repr(value).cast<std::string>();
-  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
-  return text;
+  constexpr py::ssize_t kLongest = 80;  // characters, not bytes
+  const py::str text = py::repr(value);
+  if (PyUnicode_GetLength(text.ptr()) <= kLongest) return text.cast<std::string>();
+  const auto start = py::reinterpret_steal<py::str>(PyUnicode_Substring(text.ptr(), 0, kLongest));
+  return start.cast<std::string>() + "...";
 }
 
 void register_errors(py::module_&) { py::register_local_exception_translator(translate); }

@@ -70,13 +70,32 @@ PeakParams read_params(py::handle method, py::handle upsampled_hw, py::handle bl
   return params;
 }
 
+// Results must lie apart from the heatmaps and from each other.
+void refuse_overlaps(const Memory& heatmaps, const py::tuple& results) {
+  const std::uint8_t* first = heatmaps.data;
+  std::size_t span = static_cast<std::size_t>(heatmaps.item_size);
+  for (std::size_t i = 0; i < heatmaps.shape.size(); ++i) {
+    const py::ssize_t reach = (heatmaps.shape[i] - 1) * heatmaps.strides[i];
+    if (reach < 0) first += reach;
+    span += static_cast<std::size_t>(reach < 0 ? -reach : reach);
+  }
+  std::vector<Memory> parts;
+  for (const py::handle result : results) {
+    const Memory part = read_memory(result, {kFunction, "out"});
+    bool apart = !overlap(first, span, part.data, part.bytes());
+    for (const Memory& other : parts) apart = apart && !overlap(other.data, other.bytes(), part.data, part.bytes());
+    if (!apart) throw ArgumentError("heatmap_peaks: out must not share memory with heatmaps or with itself");
+    parts.push_back(part);
+  }
+}
+
 py::tuple run_heatmap_peaks(py::handle heatmaps, py::handle method, py::handle upsampled_hw, py::handle blur_kernel,
                             bool with_spreads, py::handle out) {
   const HeatmapStack stack = read_heatmaps(heatmaps);
   const PeakParams params = read_params(method, upsampled_hw, blur_kernel, stack.first);
   const auto maps = static_cast<py::ssize_t>(stack.maps);
   std::vector<py::ssize_t> per_map{maps};
-  if (read_memory(heatmaps, {kFunction, "heatmaps"}).shape.size() == 4) {
+  if (py::len(heatmaps.attr("shape")) == 4) {
     per_map.insert(per_map.begin(), static_cast<py::ssize_t>(stack.batches));
   }
   std::vector<py::ssize_t> per_point = per_map;
@@ -101,6 +120,7 @@ py::tuple run_heatmap_peaks(py::handle heatmaps, py::handle method, py::handle u
     const py::object spreads = results[2];
     spreads_at = read_float_result(spreads, per_map, {kFunction, "out[2]"});
   }
+  refuse_overlaps(read_memory(heatmaps, {kFunction, "heatmaps"}), results);
   {
     const py::gil_scoped_release release;
     heatmap_peaks(stack, params, points_at, scores_at, spreads_at);

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "../kernels/kernel_table.hpp"
-#include "errors.hpp"
+#include "array_args.hpp"
 #include "register.hpp"
 
 namespace handpose::bindings {
@@ -19,18 +19,12 @@ std::vector<std::string> isa_levels() {
 
 std::string active_isa() { return isa_name(active_kernels().isa); }
 
-void set_isa(const std::string& name) {
+void set_isa(py::handle level) {
   std::size_t count = 0;
   const KernelTable* tables = supported_kernels(&count);
-  std::string known;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (name == isa_name(tables[i].isa)) {
-      activate_kernels(tables[i]);
-      return;
-    }
-    known += (i == 0 ? "'" : ", '") + std::string(isa_name(tables[i].isa)) + "'";
-  }
-  throw ArgumentError(Subject{"isa", "level"}.must("one that this machine and build have: " + known, "'" + name + "'"));
+  std::vector<const char*> names;
+  for (std::size_t i = 0; i < count; ++i) names.push_back(isa_name(tables[i].isa));
+  activate_kernels(tables[read_choice(level, names.data(), count, {"isa", "level"})]);
 }
 
 }  // namespace

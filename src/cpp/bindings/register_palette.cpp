@@ -8,21 +8,27 @@ namespace {
 
 constexpr const char* kFunction = "palette_map";
 
+// C-contiguous bytes of a shape.
+Memory read_bytes(py::handle value, const std::vector<py::ssize_t>& shape, bool writable, const Subject& subject) {
+  const Memory memory = read_memory(value, subject);
+  const std::string expected =
+      std::string(writable ? "writable, " : "") + "C-contiguous uint8 of shape " + shape_text(shape);
+  if (!memory.is('u', 1)) throw DTypeError(subject.must(expected, describe(value)));
+  if (memory.shape != shape || !memory.contiguous() || (writable && !memory.writable)) {
+    throw ArgumentError(subject.must(expected, describe(value)));
+  }
+  return memory;
+}
+
 py::object run_palette_map(py::handle image, py::handle lut, py::handle out) {
   const ImageView source = read_image(image, PixelFormat::kBgr24, {kFunction, "image"});
-  const Memory table = read_memory(lut, {kFunction, "lut"});
-  if (!table.is('u', 1) || table.shape != std::vector<py::ssize_t>{64, 64, 64} || !table.contiguous()) {
-    throw ArgumentError(Subject{kFunction, "lut"}.must("C-contiguous uint8 of shape (64, 64, 64)", describe(lut)));
-  }
+  const Memory table = read_bytes(lut, {64, 64, 64}, false, {kFunction, "lut"});
   const std::vector<py::ssize_t> shape{source.height, source.width};
   py::object result = out.is_none() ? py::array_t<std::uint8_t>(shape) : py::reinterpret_borrow<py::object>(out);
-  const Memory indices = read_memory(result, {kFunction, "out"});
-  if (!indices.is('u', 1) || indices.shape != shape || !indices.contiguous() || !indices.writable) {
-    throw ArgumentError(
-        Subject{kFunction, "out"}.must("writable, C-contiguous uint8 of shape " + shape_text(shape), describe(out)));
-  }
-  if (overlaps(source, indices.data, indices.bytes())) {
-    throw ArgumentError("palette_map: out must not share memory with image");
+  const Memory indices = read_bytes(result, shape, true, {kFunction, "out"});
+  if (overlaps(source, indices.data, indices.bytes()) ||
+      overlap(table.data, table.bytes(), indices.data, indices.bytes())) {
+    throw ArgumentError("palette_map: out must not share memory with image or lut");
   }
   {
     const py::gil_scoped_release release;

@@ -46,8 +46,8 @@ std::pair<TensorView, py::object> read_output(py::handle out, py::handle size_hw
   if (!size_hw.is_none()) read_size(size_hw, &tensor.height, &tensor.width, {kFunction, "size_hw"});
   if (out.is_none()) {
     if (size_hw.is_none()) throw ArgumentError("preprocess: size_hw must be given where out is not");
-    const py::dtype wanted =
-        py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype.is_none() ? py::str("float32") : dtype));
+    const Subject subject{kFunction, "dtype"};
+    const py::dtype wanted = dtype.is_none() ? py::dtype::of<float>() : read_dtype_object(dtype, subject);
     tensor.dtype = read_dtype(wanted, {kFunction, "dtype"});
     const py::ssize_t h = tensor.height, w = tensor.width;
     py::array array(
@@ -60,8 +60,8 @@ std::pair<TensorView, py::object> read_output(py::handle out, py::handle size_hw
   const bool real = memory.is('f', 4) || memory.is('f', 2);
   if (!real && !memory.is('u', 1)) throw DTypeError(subject.must("float32, float16 or uint8", describe(out)));
   tensor.dtype = memory.is('u', 1) ? DType::kUint8 : memory.item_size == 2 ? DType::kFloat16 : DType::kFloat32;
-  if (!dtype.is_none() && read_dtype(py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype)),
-                                     {kFunction, "dtype"}) != tensor.dtype) {
+  const Subject asked_dtype{kFunction, "dtype"};
+  if (!dtype.is_none() && read_dtype(read_dtype_object(dtype, asked_dtype), asked_dtype) != tensor.dtype) {
     throw DTypeError(subject.must("of the dtype asked for, " + describe(dtype), describe(out)));
   }
   const TensorView asked = tensor;

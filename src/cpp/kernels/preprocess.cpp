@@ -13,6 +13,8 @@ namespace {
 constexpr std::int32_t kLinearBits = 14;
 // Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
 constexpr std::int32_t kMostBits = 17;
+// A centre on the image's edge is inside, also where the affine's rounding has moved it a little; in pixels.
+constexpr double kEdgeTolerance = 1e-6;
 constexpr double kCubicA = -0.75;  // as cv2.INTER_CUBIC
 
 double keys_cubic(double distance) {
@@ -28,6 +30,7 @@ struct AxisMap {
   std::int32_t size;    // of the plane
   std::int32_t extent;  // of the whole image on the same axis, in the plane's samples times two
   std::int32_t outputs;
+  double tolerance;  // in the plane's samples, so that all planes agree on what is inside
 
   double centre(std::int32_t i) const { return (i + 0.5) * scale + offset; }
   double clamped_centre(std::int32_t i) const { return std::min(std::max(centre(i), 0.0), extent * 0.5); }
@@ -44,7 +47,9 @@ void find_inside(const AxisMap& map, Border border, AxisTable* table) {
   table->begin = 0;
   table->end = map.outputs;
   if (border == Border::kReplicate) return;
-  const auto inside = [&](std::int32_t i) { return map.centre(i) >= 0 && map.centre(i) <= map.extent * 0.5; };
+  const auto inside = [&](std::int32_t i) {
+    return map.centre(i) >= -map.tolerance && map.centre(i) <= map.extent * 0.5 + map.tolerance;
+  };
   while (table->begin < table->end && !inside(table->begin)) ++table->begin;
   while (table->begin < table->end && !inside(table->end - 1)) --table->end;
 }
@@ -138,8 +143,9 @@ AxisMap axis_map(const ImageView& source, const PreprocessParams& params, const 
   const double half = plane == 0 ? 1 : 0.5;
   const Plane& pixels = source.planes[plane];
   const std::int32_t extent = (vertical ? source.height : source.width) * (plane == 0 ? 2 : 1);
-  return {(vertical ? a.yy : a.xx) * half, (vertical ? a.y0 : a.x0) * half, vertical ? pixels.height : pixels.width,
-          extent, vertical ? out.height : out.width};
+  return {(vertical ? a.yy : a.xx) * half,         (vertical ? a.y0 : a.x0) * half,
+          vertical ? pixels.height : pixels.width, extent,
+          vertical ? out.height : out.width,       kEdgeTolerance * half};
 }
 
 constexpr std::size_t kAlign = 64;
