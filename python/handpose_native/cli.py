@@ -243,6 +243,9 @@ def _exit_code(report: RunReport | None, received: list[int]) -> int:
 
 
 def _fail(error: HandposeError) -> int:
+    # An error on the way out, of another output on the same full disk, must not hide the one that ended the run.
+    if error.__cause__ is None and isinstance(error.__context__, HandposeError):
+        sys.stderr.write(f"handpose-native: {error.__context__}\n")
     sys.stderr.write(f"handpose-native: {error}\n")
     codes: dict[type[HandposeError], int] = {VideoError: 3, ModelError: 4, MissingDependencyError: 5, ArgumentError: 2}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)

@@ -352,3 +352,28 @@ def test_mp4_colours_are_bt709_and_say_so(tmp_path: Path) -> None:
     planes = frame.to_ndarray()
     # The formulas of BT.709, limited range, give 104, 98, 182.
     assert [int(planes[y, 8]) for y in (8, 52, 64)] == pytest.approx([104, 98, 182], abs=1)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_an_end_that_could_not_be_written_is_an_error(tmp_path: Path, suffix: str) -> None:
+    """A disk that another output filled: everything so far is still in FFmpeg's hands when the sink is closed."""
+    path = tmp_path / f"o{suffix}"
+    code = f"""
+import resource, signal
+from handpose_native.errors import VideoError
+from handpose_native.video import open_sink
+from tests.unit.video_files import photo
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sink = open_sink({str(path)!r})
+try:
+    for number in range(9):
+        sink.write(photo(number), number / 30)
+    sink.close()
+except VideoError as error:
+    print("refused:", error)
+sink.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "refused:" in done.stdout
+    assert path.name in done.stdout

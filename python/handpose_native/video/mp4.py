@@ -126,8 +126,22 @@ class H264Sink(Sink):
         self._mux(None)
         self._container.close()
         self._container = None
+        self._check_whole()
         if self._format != "matroska":
             self._defragment()
+
+    def _check_whole(self) -> None:
+        """Raise where the end could not be written: FFmpeg's muxers do not always say so when they are closed."""
+        import av
+
+        with av.open(f"file:{self._path}") as container:
+            packets = container.demux(container.streams.video[0])
+            count = sum(1 for packet in packets if packet.size and not packet.is_corrupt)
+        if count < self.frames_written:
+            raise VideoError(
+                f"{self.name}: holds only {count} of {self.frames_written} frames: the rest could not be written "
+                "(is the disk full?)"
+            )
 
     def _defragment(self) -> None:
         """Rewrite the finished file with its index in front; it stays as it is, and plays, where that fails."""
