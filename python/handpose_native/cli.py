@@ -179,12 +179,13 @@ def _run_until(stop: threading.Event, received: list[int], pipeline: Pipeline, o
             raise KeyboardInterrupt
         stop.set()
 
+    sinks = _sinks(options)  # before the source: a window must come before PyAV is loaded
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with open_source(source) as opened, _Progress(opened, options) as progress:
             pipeline.run(
                 opened,
-                _sinks(options),
+                sinks,
                 keypoints=options.keypoints,
                 max_frames=options.max_frames,
                 every=options.every,

@@ -17,7 +17,7 @@ from .models import check_input, find_spec, make_decoder, spec_from_metadata
 from .preprocess import preprocess
 from .report import RunReport
 from .types import FrameResult, Hand, Roi
-from .video import KeypointWriter, Sink, Source, open_keypoint_writer, open_sink, open_source
+from .video import KeypointWriter, Sink, Source, WindowSink, open_keypoint_writer, open_sink, open_source
 
 if TYPE_CHECKING:
     import threading
@@ -376,4 +376,5 @@ def _accounted(report: RunReport, endpoints: list[Source | Sink | KeypointWriter
         report.seconds = time.perf_counter() - began
         report.problems = [problem for endpoint in endpoints for problem in endpoint.problems]
         report.source_damaged = any(one.problems for one in endpoints if isinstance(one, Source))
-        report.outputs = [one.name for one in endpoints if not isinstance(one, Source) and one.frames_written]
+        written = [one for one in endpoints if not isinstance(one, (Source, WindowSink)) and one.frames_written]
+        report.outputs = [one.name for one in written]

@@ -377,3 +377,19 @@ sink.close()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "refused:" in done.stdout
     assert path.name in done.stdout
+
+
+def test_a_window_after_pyav_is_refused_and_does_not_hang() -> None:
+    code = """
+import av, handpose_native as hp
+try:
+    hp.WindowSink()
+except hp.VideoError as error:
+    print(error)
+"""
+    environment = {**os.environ, "DISPLAY": ":77"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, timeout=60
+    )
+    has_qt = "QT:" in cv2.getBuildInformation()
+    assert ("PyAV was loaded before OpenCV" if has_qt else "has no windows") in done.stdout

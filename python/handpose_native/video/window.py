@@ -32,13 +32,14 @@ class WindowSink(Sink):
     Raises
     ------
     VideoError
-        If there is no display, or the installed OpenCV has no windows.
+        If there is no display, the installed OpenCV has no windows, or PyAV was loaded before OpenCV.
     MissingDependencyError
         If OpenCV is not installed.
     """
 
     def __init__(self, title: str = "handpose_native") -> None:
         super().__init__("the window")
+        is_late = "av" in sys.modules and "cv2" not in sys.modules
         try:
             import cv2
         except ImportError as error:
@@ -46,6 +47,12 @@ class WindowSink(Sink):
         # Asked beforehand, because Qt ends the whole process when it finds no display.
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise VideoError("the window cannot be shown: there is no display (DISPLAY is not set)")
+        if is_late and "QT:" in cv2.getBuildInformation():
+            # Both bring their own libxcb, and Qt loops for ever on PyAV's: github.com/PyAV-Org/PyAV/issues/1050
+            raise VideoError(
+                "the window cannot be shown: PyAV was loaded before OpenCV, whose windows then hang; make the "
+                "WindowSink, or import cv2, before the first video is opened"
+            )
         try:
             cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
         except cv2.error as error:
