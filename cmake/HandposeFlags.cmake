@@ -18,6 +18,25 @@ function(handpose_set_kernel_flags target)
   target_compile_options(${target} PRIVATE ${HANDPOSE_KERNEL_FLAGS} $<$<CONFIG:Release>:-O3>)
 endfunction()
 
+# Adds NAME_LEVEL.cpp of every kernel named to the level that this processor may have, with the level's own flags, which
+# no other file gets: the rest has to run on any processor of the architecture.
+function(handpose_add_level_sources target)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(level avx2)
+    set(flags "-mavx2;-mf16c;-mno-fma")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(level neon)
+    set(flags "")
+  else()
+    return()
+  endif()
+  foreach(kernel IN LISTS ARGN)
+    set(source "${CMAKE_CURRENT_SOURCE_DIR}/src/cpp/kernels/${kernel}_${level}.cpp")
+    target_sources(${target} PRIVATE "${source}")
+    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "${flags}")
+  endforeach()
+endfunction()
+
 # The flags as one line, for show_config.
 function(handpose_flags_text variable)
   string(TOUPPER "${CMAKE_BUILD_TYPE}" type)

@@ -1,5 +1,5 @@
-// The functions that every level implements, one namespace per level. A faster level adds its files and its line here
-// and in kernel_table.cpp, nothing else.
+// The functions of a level, one namespace per level; one that a level does not define is not in its row of
+// kernel_table.cpp either.
 #pragma once
 
 #include "heatmap_peaks.hpp"
@@ -24,6 +24,11 @@
 
 namespace handpose {
 HANDPOSE_DECLARE_LEVEL(scalar)
+#if defined(__x86_64__)
+HANDPOSE_DECLARE_LEVEL(avx2)
+#elif defined(__aarch64__)
+HANDPOSE_DECLARE_LEVEL(neon)
+#endif
 }  // namespace handpose
 
 #undef HANDPOSE_DECLARE_LEVEL

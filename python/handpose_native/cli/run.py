@@ -1,41 +1,27 @@
-"""The command ``handpose-native``."""
+"""``handpose-native run``: the whole job on one source."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
 import signal
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .diagnostics import build_config, show_config
-from .errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
+from ..errors import ArgumentError, VideoError
+from .common import EXIT_CODES, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import FrameType
 
-    from .pipeline import Pipeline
-    from .report import RunReport
-    from .types import FrameResult
-    from .video import Source
+    from ..pipeline import Pipeline
+    from ..report import RunReport
+    from ..types import FrameResult
+    from ..video import Source
 
-__all__ = ["main"]
-
-EXIT_CODES = """\
-exit codes:
-  0   done
-  1   a fault of the program itself (with a traceback: please report it)
-  2   wrong use of the command line
-  3   the source cannot be read, or an output cannot be written; finished frames are kept
-  4   the model cannot be loaded, or does not fit its description
-  5   an optional package is missing; the message says what to install
-  6   done, but the source was damaged or ended early: all that could be read is written
-  130 stopped by Ctrl-C, 143 by SIGTERM; finished frames are kept
-"""
+__all__ = ["EXAMPLES", "add_parser"]
 
 EXAMPLES = """\
 examples:
@@ -46,40 +32,8 @@ examples:
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
-    if options.command is None:
-        parser.print_help()
-        return 2
-    try:
-        return int(options.function(options))
-    except HandposeError as error:
-        return _fail(error)
-    except KeyboardInterrupt:  # before or after the run, which handles signals itself
-        sys.stderr.write("handpose-native: stopped\n")
-        return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="handpose-native",
-        description="Video in, 21-joint hand poses out.",
-        epilog=EXAMPLES + "\n" + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=str(build_config()["version"]))
-    parser.add_argument("--verbose", action="store_true", help="log what is decided on the way")
-    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
-    _add_run(commands)
-    config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")
-    config.set_defaults(function=_config)
-    return parser
-
-
-def _add_run(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
+    """Add ``run`` to the commands."""
     run = commands.add_parser(
         "run",
         help="find hands in a video, camera or images; write pictures and keypoints",
@@ -112,15 +66,15 @@ def _add_run(commands: Any) -> None:
         "--spec", metavar="NAME|FILE", help="what the model expects: unet, handpose-x, or a .json (else MODEL's own)"
     )
     run.add_argument("--roi", type=_roi, metavar="X,Y,W,H", help="where to look, in pixels (else the whole frame)")
-    run.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")
-    run.add_argument("--every", type=_positive, default=1, metavar="N", help="take every N-th frame only")
+    run.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
+    run.add_argument("--every", type=positive, default=1, metavar="N", help="take every N-th frame only")
     run.add_argument(
         "--min-presence",
         type=float,
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
-    run.add_argument("--threads", type=_positive, metavar="N", help="threads of the model")
+    run.add_argument("--threads", type=positive, metavar="N", help="threads of the model")
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     run.add_argument("--report", metavar="FILE", help="the closing summary as JSON")
     run.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
@@ -137,19 +91,8 @@ def _roi(text: str) -> tuple[float, ...]:
     return numbers
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1; got {text!r}")
-    return int(text)
-
-
-def _config(_: argparse.Namespace) -> int:
-    show_config()
-    return 0
-
-
 def _run(options: argparse.Namespace) -> int:
-    from .pipeline import Pipeline
+    from ..pipeline import Pipeline
 
     if not (options.output or options.keypoints or options.show):
         raise ArgumentError("run: nothing to make: give -o OUT, --keypoints FILE or --show")
@@ -169,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _run_until(stop: threading.Event, received: list[int], pipeline: Pipeline, options: argparse.Namespace) -> None:
     """Run the job; the first Ctrl-C or SIGTERM ends it after the frame in work, a second one at once."""
-    from .video import open_source
+    from ..video import open_source
 
     source = int(options.source) if options.source.isdigit() else options.source
 
@@ -198,7 +141,7 @@ def _run_until(stop: threading.Event, received: list[int], pipeline: Pipeline, o
 
 
 def _sinks(options: argparse.Namespace) -> list[Any]:
-    from .video import WindowSink
+    from ..video import WindowSink
 
     return [*options.output, *([WindowSink()] if options.show else [])]
 
@@ -241,16 +184,3 @@ def _exit_code(report: RunReport | None, received: list[int]) -> int:
     if received:
         return 128 + received[0]
     return 6 if report is not None and report.source_damaged else 0
-
-
-def _fail(error: HandposeError) -> int:
-    # An error on the way out, of another output on the same full disk, must not hide the one that ended the run.
-    if error.__cause__ is None and isinstance(error.__context__, HandposeError):
-        sys.stderr.write(f"handpose-native: {error.__context__}\n")
-    sys.stderr.write(f"handpose-native: {error}\n")
-    codes: dict[type[HandposeError], int] = {VideoError: 3, ModelError: 4, MissingDependencyError: 5, ArgumentError: 2}
-    return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
