@@ -172,7 +172,7 @@ def _import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise missing_dependency("onnxruntime", "to run .onnx models", "handpose_native[cpu]") from error
+        raise missing_dependency(error, "onnxruntime", "to run .onnx models", "handpose_native[cpu]") from error
     return onnxruntime
 
 

@@ -208,7 +208,7 @@ def _import_av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise missing_dependency("av", "to read videos", "av") from error
+        raise missing_dependency(error, "av", "to read videos", "av") from error
     return av
 
 
