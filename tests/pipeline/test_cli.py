@@ -109,7 +109,9 @@ def test_a_terminal_gets_a_progress_bar(demo: Demo, tmp_path: Path) -> None:
     "arguments",
     [
         ["run"],
-        ["run", "clip.mp4", "-o", "out.gif"],
+        ["run", "clip.mp4"],
+        ["run", "clip.mp4", "-o", "out.gif", "--max-hands", "0"],
+        ["run", "clip.mp4", "-o", "out.gif", "--smoothing", "heavy"],
         ["run", "clip.mp4", "--model", "m.onnx", "--roi", "1,2,3"],
         ["run", "clip.mp4", "--model", "m.onnx", "--roi", "1,2,0,5"],
         ["run", "clip.mp4", "--model", "m.onnx", "--max-frames", "0"],

@@ -127,10 +127,10 @@ def test_two_hands_that_pass_each_other_keep_their_identities(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("yellow", "mirrored", "side"), [(1, 0, "left"), (1, 1, "right"), (0, 0, "right"), (0, 1, "left")]
+    ("yellow", "mirrored", "side"), [(1, 0, "right"), (1, 1, "left"), (0, 0, "left"), (0, 1, "right")]
 )
 def test_left_and_right_are_the_person_s(folder: Path, yellow: int, mirrored: int, side: str) -> None:
-    """The network's "right" (above 0.5, here for yellow) is meant for mirrored pictures."""
+    """The network's value, above 0.5 for yellow here, says "right" of pictures that are not mirrored."""
     with hp.Pipeline(folder, mirrored=bool(mirrored)) as pipe:
         (hand,) = pipe(scene((300, 200), yellow=(bool(yellow),)))
     assert hand.handedness == side

@@ -227,7 +227,7 @@ class HandsEstimator(Estimator):
             # Written so that a NaN is no hand either.
             if not landmarks.presence >= self.options.min_presence or not np.isfinite(landmarks.points).all():
                 return None
-            right = landmarks.mirrored_right if self.options.mirrored else 1.0 - landmarks.mirrored_right
+            right = 1.0 - landmarks.right if self.options.mirrored else landmarks.right
             in_crop = landmarks.points[:, :2] / np.float32(self._landmarks.side)
             keypoints = transform_points(image_from_input, landmarks.points[:, :2])
             world = _turned(landmarks.world, roi.angle_rad)

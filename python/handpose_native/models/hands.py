@@ -76,15 +76,16 @@ class Landmarks(NamedTuple):
         x, y in pixels of the crop, z as deep as x is wide, from the wrist, smaller is nearer. A view.
     presence : float
         That there is a hand, 0..1.
-    mirrored_right : float
-        That it is a right hand in a mirrored picture, which is a left hand in a picture that is not, 0..1.
+    right : float
+        That it is a person's right hand, 0..1, where the picture is not mirrored; a left one where it is. (MediaPipe
+        calls this class "Left", because it takes every picture for mirrored.)
     world : ndarray, float32, shape (21, 3)
         Metres, in the axes of the crop. A view.
     """
 
     points: NDArray[np.float32]
     presence: float
-    mirrored_right: float
+    right: float
     world: NDArray[np.float32]
 
 
