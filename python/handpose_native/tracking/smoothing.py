@@ -31,8 +31,8 @@ class Smoothing(NamedTuple):
 #: Chosen by measurement: the page "Hands" of the documentation has jitter and lag of each.
 SMOOTHING: dict[str, Smoothing | None] = {
     "off": None,
-    "light": Smoothing(min_cutoff_hz=2.0, beta=8.0),
-    "strong": Smoothing(min_cutoff_hz=0.6, beta=3.0),
+    "light": Smoothing(min_cutoff_hz=1.0, beta=16.0),
+    "strong": Smoothing(min_cutoff_hz=0.5, beta=4.0),
 }
 
 #: Cut-off of the speed itself, as its authors set it.
