@@ -11,7 +11,7 @@ from pathlib import Path
 
 from handpose_native.models import weight_sets
 from handpose_native.models.weight_sets import WEIGHTS, WeightFile, WeightSet
-from handpose_native.models.weights import pull_weights
+from handpose_native.models.weights import require_weights
 
 CONTENTS = {file.file_name: file.file_name.encode() * 5000 for each in WEIGHTS.values() for file in each.files.values()}
 
@@ -82,8 +82,8 @@ def make_wheel(path: Path, *, without: str = "", changed: str = "", plain: bool 
     return path
 
 
-def pull_with_fakes(python: str) -> None:
-    """Pull with the stand-ins, in a process of its own; the cache folder is that of the environment."""
+def require_with_fakes(python: str) -> None:
+    """Require weights with the stand-ins, in a process of its own; the cache folder is that of the environment."""
     weight_sets.WEIGHTS = fake_weights()
     sys.executable = python
-    sys.stdout.write(f"{pull_weights('hands')}\n")
+    sys.stdout.write(f"{require_weights('hands')}\n")

@@ -28,7 +28,7 @@ from handpose_native.models.weights import (
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable  # which the tests replace
-PULL = "import sys; from tests.weight_files import pull_with_fakes; pull_with_fakes(sys.argv[1])"
+PULL = "import sys; from tests.weight_files import require_with_fakes; require_with_fakes(sys.argv[1])"
 OFFLINE = """\
 WARNING: Location 'file:///opt' is ignored: it is neither a file nor a directory.
 WARNING: Retrying (Retry(total=1)) after connection broken by 'NewConnectionError('<pip.HTTPSConnection object at \
@@ -302,6 +302,15 @@ def test_what_a_killed_pull_leaves_is_removed_by_the_next(pip: FakePip, wheel: P
     assert any(".pull-" in name for name in kept())
     pull_weights("hands", source=wheel)
     assert kept() == FULL
+
+
+def test_a_script_that_sets_up_no_logging_sees_that_it_pulls(pip: FakePip, wheel: Path) -> None:
+    pip.plan(wheel)
+    with start_pull(pip) as process:
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    (line,) = stderr.splitlines()
+    assert "fetching mediapipe==0.10.21" in line
 
 
 def test_processes_that_pull_at_once_fetch_once(pip: FakePip, wheel: Path) -> None:
