@@ -2,8 +2,8 @@
 
     python benchmarks/steady_memory.py VIDEO [--model hands-lite] [--max-hands 2] [--frames 10000]
 
-The video is opened again whenever it ends; hands are found and drawn, nothing is written. Exit code 1 where memory grows
-by more than 5 MB after the first 500 frames.
+The video is opened again whenever it ends; hands are found and drawn, nothing is written. Exit code 1 where memory
+grows by more than 5 MB after the first 500 frames.
 """
 
 from __future__ import annotations
