@@ -1,3 +1,3 @@
 #include "float8_avx2.hpp"
 #define HANDPOSE_LEVEL avx2
-#include "heatmap_peaks_vector.inl"
+#include "heatmap_peaks_vector.hpp"

@@ -21,4 +21,4 @@ inline void places_of_8(const std::uint8_t* bgr, std::uint32_t places[8]) {
 }  // namespace handpose
 
 #define HANDPOSE_LEVEL neon
-#include "palette_map_vector.inl"
+#include "palette_map_vector.hpp"

@@ -90,4 +90,4 @@ class Ink {
 }  // namespace handpose
 
 #define HANDPOSE_LEVEL avx2
-#include "skeleton_draw_vector.inl"
+#include "skeleton_draw_vector.hpp"

@@ -75,4 +75,4 @@ class Ink {
 }  // namespace handpose
 
 #define HANDPOSE_LEVEL neon
-#include "skeleton_draw_vector.inl"
+#include "skeleton_draw_vector.hpp"

@@ -1,6 +1,8 @@
 // palette_map, eight pixels at a time: their places in the table are computed in vectors, the look-ups stay scalar, as
 // gathers are no faster. A level includes what its places_of_8 needs, defines that and HANDPOSE_LEVEL, and includes
 // this.
+#pragma once
+
 #include "levels.hpp"
 
 namespace handpose {

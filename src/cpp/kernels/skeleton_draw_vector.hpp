@@ -1,6 +1,8 @@
 // The blending of draw_skeleton, eight pixels at a time; the same operations in the same order as in
 // skeleton_draw_scalar.cpp. A level includes its Float8, defines HANDPOSE_LEVEL, Alpha8 (eight opacities of 0..256 in
 // 16 bits), Ink (a colour that blends) and their functions, and includes this.
+#pragma once
+
 #include "levels.hpp"
 
 namespace handpose {

@@ -1,5 +1,7 @@
 // The sums and searches over a map, eight pixels at a time; the same operations in the same order as in
 // heatmap_peaks_scalar.cpp. A level includes its Float8, defines HANDPOSE_LEVEL and includes this.
+#pragma once
+
 #include <limits>
 
 #include "levels.hpp"
