@@ -17,7 +17,8 @@ struct KernelTable {
   decltype(&scalar::find_peak) find_peak;
   decltype(&scalar::first_moments) first_moments;
   decltype(&scalar::second_moments) second_moments;
-  decltype(&scalar::blend_span) blend_span;
+  decltype(&scalar::blur_around) blur_around;
+  decltype(&scalar::blend_rows) blend_rows;
   decltype(&scalar::palette_map_row) palette_map_row;
 };
 
