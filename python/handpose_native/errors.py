@@ -76,7 +76,7 @@ def missing_dependency(error: ImportError, package: str, purpose: str, install: 
     install : str
         What to give to pip, e.g. ``"handpose_native[cpu]"``.
     """
-    if isinstance(error, ModuleNotFoundError) and error.name in (None, package):
+    if isinstance(error, ModuleNotFoundError) and (error.name or package).split(".")[0] == package:
         return MissingDependencyError(f"{package} is needed {purpose} and is not installed: pip install '{install}'")
     hint = "; without a desktop, opencv-python-headless serves as well" if package == "cv2" else ""
     return MissingDependencyError(f"{package} is needed {purpose}, is installed, but does not load: {error}{hint}")
