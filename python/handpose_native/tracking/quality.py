@@ -22,6 +22,8 @@ _UNSTEADY = 0.06
 _PALM_M, _WIDTH, _FINGER = (0.04, 0.16), (0.25, 1.3), (0.3, 1.8)
 _WRIST, _INDEX_MCP, _MIDDLE_MCP, _LITTLE_MCP = 0, 5, 9, 17
 _FINGERS = np.array(list(FINGERS.values()))
+#: The joints that move as one: wrist and MCP.
+_PALM = np.array([0, 5, 9, 13, 17])
 #: Weight of the newest frame in the running mean of a joint's unsteadiness.
 _NEWEST = 0.4
 
@@ -35,7 +37,7 @@ class JointScores:
     - inside the picture: 1, falling to 0 at 0.1 hand sizes beyond its edge, where nothing can have been seen;
     - inside the crop: 1, falling to 0 within 2 % of its side on either side of its border;
     - steadiness: ``exp(-(u / 0.06) ** 2)``, where u is the running mean of how far the joint is from where its own last
-      motion, and that of the hand as a whole, would have brought it, in hand sizes. Two consecutive crops show the same
+      motion, and that of the palm, would have brought it, in hand sizes. Two consecutive crops show the same
       joint at different places and scales; a network that sees it agrees with itself, one that guesses does not.
 
     An estimate, not a probability. The page "Hands" of the documentation says what it was measured to be worth.
@@ -76,13 +78,13 @@ class JointScores:
         height, width = image_hw
         beyond = np.maximum(-keypoints, keypoints - np.array([width, height], dtype=np.float32)).max(axis=1) / size
         inside = np.minimum(in_crop, 1.0 - in_crop).min(axis=1)
-        scores = np.clip(1.0 - beyond / _OUTSIDE, 0.0, 1.0)
-        scores *= np.clip(0.5 + inside / (2 * _CROP_MARGIN), 0.0, 1.0)
+        scores = _unit(1.0 - beyond / _OUTSIDE)
+        scores *= _unit(0.5 + inside / (2 * _CROP_MARGIN))
         if self._last is not None:
             motion = keypoints - self._last
             if self._motion is not None:
                 surprise = motion - self._motion
-                surprise -= np.median(surprise, axis=0)
+                surprise -= surprise[_PALM].sum(axis=0) / np.float32(len(_PALM))
                 jump = np.sqrt((surprise**2).sum(axis=1)) / np.float32(size)
                 self._unsteady += _NEWEST * (jump - self._unsteady)
                 scores *= np.exp(-((self._unsteady / _UNSTEADY) ** 2))
@@ -90,6 +92,11 @@ class JointScores:
         self._last = keypoints
         result: NDArray[np.float32] = (scores * presence).astype(np.float32)
         return result
+
+
+def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = np.minimum(np.maximum(values, np.float32(0)), np.float32(1))
+    return result
 
 
 def is_hand_like(world: NDArray[np.float32]) -> bool:

@@ -74,8 +74,8 @@ class Observation:
     def __post_init__(self) -> None:
         self.next_roi = roi_from_keypoints(self.keypoints)
         self.size = self.next_roi.width / KEYPOINT_SCALE
-        x, y = self.keypoints[_PALM].mean(axis=0)
-        self.centre = (float(x), float(y))
+        x, y = self.keypoints[_PALM].sum(axis=0).tolist()
+        self.centre = (x / len(_PALM), y / len(_PALM))
 
 
 class Track:
