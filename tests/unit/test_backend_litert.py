@@ -267,9 +267,8 @@ def test_more_than_one_input(tmp_path: Path) -> None:
     image, bias = networks.Tensor("float32", [1, 4, 5, 3]), networks.Tensor("float32", [1])
     operators = [("ADD", ["image", "bias"], ["sum"])]
     tensors = {"image": image, "bias": bias, "sum": image}
-    with open_backend(
-        networks.save(tmp_path / "two.tflite", tensors, operators, list(tensors)[:2], ["sum"])
-    ) as backend:
+    inputs = ["image", "bias"]
+    with open_backend(networks.save(tmp_path / "two.tflite", tensors, operators, inputs, ["sum"])) as backend:
         assert backend.inputs[1].layout is None
         array(backend, index=0)[...] = 2
         array(backend, index=1)[...] = 3
