@@ -1,7 +1,7 @@
 // The rows of preprocess with AVX2 and F16C.
 #include <immintrin.h>
 
-#include "preprocess_bilinear.hpp"
+#include "preprocess_rotated.hpp"
 
 namespace handpose {
 namespace avx2 {
@@ -39,8 +39,10 @@ __m256i both_lanes(char i0, char i1, char i2, char i3) {
                           i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero);
 }
 
-// Each eight bytes twice in their lane.
-__m256i two_lanes(long long low, long long high) { return _mm256_setr_epi64x(low, low, high, high); }
+// Four times eight bytes, the lowest first.
+__m256i bytes32(long long low0, long long low1, long long high0, long long high1) {
+  return _mm256_setr_epi64x(low0, low1, high0, high1);
+}
 
 struct Avx2 {
   using Float = __m256;
@@ -56,18 +58,38 @@ struct Avx2 {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
   }
 
-  // Three times eight values, one channel each -> the same values pixel by pixel.
-  static void interleave(Float* v) {
-    // Lane by lane r0 g0 b0 r1 | g1 b1 r2 g2 | b2 r3 g3 b3, then lanes in order.
-    const __m256 rg = _mm256_shuffle_ps(v[0], v[1], 0x88);  // r0 r2 g0 g2
-    const __m256 gb = _mm256_shuffle_ps(v[1], v[2], 0xdd);  // g1 g3 b1 b3
-    const __m256 br = _mm256_shuffle_ps(v[2], v[0], 0xd8);  // b0 b2 r1 r3
-    const __m256 p = _mm256_shuffle_ps(rg, br, 0x88);       // r0 g0 b0 r1
-    const __m256 q = _mm256_shuffle_ps(gb, rg, 0xd8);       // g1 b1 r2 g2
-    const __m256 s = _mm256_shuffle_ps(br, gb, 0xdd);       // b2 r3 g3 b3
-    v[0] = _mm256_permute2f128_ps(p, q, 0x20);
-    v[1] = _mm256_permute2f128_ps(s, p, 0x30);
-    v[2] = _mm256_permute2f128_ps(q, s, 0x31);
+  static Float zero_to_seven() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+  static Int truncate(Float value) { return _mm256_cvttps_epi32(value); }
+  static Int round(Float value) { return _mm256_cvtps_epi32(value); }
+  static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
+  static Int at_most(Int value, std::int32_t most) { return _mm256_min_epi32(value, _mm256_set1_epi32(most)); }
+
+  using Mask = __m256;  // all bits of an output, or none
+  static Mask both_equal(Float a, Float b, Float c, Float d) {
+    return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ), _mm256_cmp_ps(c, d, _CMP_EQ_OQ));
+  }
+  static bool any(Mask mask) { return _mm256_movemask_ps(mask) != 0; }
+  static bool every(Mask mask) { return _mm256_movemask_ps(mask) == 0xff; }
+  static Float choose(Mask mask, Float yes, Float no) { return _mm256_blendv_ps(no, yes, mask); }
+
+  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
+  static Int weight_pairs(Int second) {
+    return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), second));
+  }
+
+  template <int kChannels>
+  static Int offsets(Int row, std::int32_t pitch, Int column) {
+    const Int bytes = kChannels == 1   ? column
+                      : kChannels == 2 ? _mm256_add_epi32(column, column)
+                                       : _mm256_add_epi32(column, _mm256_add_epi32(column, column));
+    return _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32(pitch)), bytes);
+  }
+
+  // Whether no offset is above `last`.
+  static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), offsets);
+    const Int above = _mm256_cmpgt_epi32(offsets, _mm256_set1_epi32(last));
+    return _mm256_testz_si256(above, above) != 0;
   }
 
   static void store_float(Float value, unsigned char* to) { _mm256_storeu_ps(reinterpret_cast<float*>(to), value); }
@@ -77,9 +99,32 @@ struct Avx2 {
   }
 
   static void store_byte(Float value, unsigned char* to) {
-    const __m256i whole = _mm256_cvtps_epi32(clamp(value, all(0.0f), all(255.0f)));
+    const __m256i whole = to_bytes_range(value);
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+  }
+
+  // The same for eight values of each of three channels, pixel by pixel.
+  static void store_float_pixels(const Float* v, unsigned char* to) {
+    const Interleaved values = interleave(v);
+    for (int k = 0; k < 3; ++k) store_float(values.v[k], to + 32 * k);
+  }
+
+  static void store_half_pixels(const Float* v, unsigned char* to) {
+    const Interleaved values = interleave(v);
+    for (int k = 0; k < 3; ++k) store_half(values.v[k], to + 16 * k);
+  }
+
+  static void store_byte_pixels(const Float* v, unsigned char* to) {
+    const __m256i two = _mm256_packs_epi32(to_bytes_range(v[0]), to_bytes_range(v[1]));
+    const __m256i third = to_bytes_range(v[2]);
+    const __m256i planar =
+        _mm256_packus_epi16(two, _mm256_packs_epi32(third, third));  // in each lane 4 of each channel
+    const __m256i pixels = _mm256_shuffle_epi8(
+        planar, bytes32(0x0602090501080400, 0x000000000b07030a, 0x0602090501080400, 0x000000000b07030a));
+    const __m256i packed = _mm256_permutevar8x32_epi32(pixels, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to + 16), _mm256_extracti128_si256(packed, 1));
   }
 
   // Byte indices of a block for load_taps: two for the first two channels (of a, of b), two for the last channel.
@@ -90,10 +135,10 @@ struct Avx2 {
   template <int kChannels>
   HANDPOSE_INLINE static Shuffles make_shuffles(long long shifts) {
     // For each pair 4 times the shift of its first output, 4 times that of its second, and again.
-    const __m256i a =
-        _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), two_lanes(0x0101010100000000, 0x0505050504040404));
-    const __m256i b =
-        _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), two_lanes(0x0303030302020202, 0x0707070706060606));
+    const __m256i a = _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), bytes32(0x0101010100000000, 0x0101010100000000,
+                                                                              0x0505050504040404, 0x0505050504040404));
+    const __m256i b = _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), bytes32(0x0303030302020202, 0x0303030302020202,
+                                                                              0x0707070706060606, 0x0707070706060606));
     constexpr char kFirst = kChannels - 1, kSecond = 2 * kChannels - 1;
     const __m256i two = both_lanes(0, kChannels, 1, kChannels + 1);
     return {{_mm256_add_epi8(two, a), _mm256_add_epi8(two, b)},
@@ -140,6 +185,28 @@ struct Avx2 {
   }
 
  private:
+  // Whole numbers that packing with saturation brings to 0..255: what is too low already converts to a negative one.
+  HANDPOSE_INLINE static __m256i to_bytes_range(Float value) {
+    return _mm256_cvtps_epi32(_mm256_min_ps(value, all(255.0f)));
+  }
+
+  // Three times eight values, one channel each -> the same values pixel by pixel.
+  struct Interleaved {
+    Float v[3];
+  };
+
+  HANDPOSE_INLINE static Interleaved interleave(const Float* v) {
+    // Lane by lane r0 g0 b0 r1 | g1 b1 r2 g2 | b2 r3 g3 b3, then lanes in order.
+    const __m256 rg = _mm256_shuffle_ps(v[0], v[1], 0x88);  // r0 r2 g0 g2
+    const __m256 gb = _mm256_shuffle_ps(v[1], v[2], 0xdd);  // g1 g3 b1 b3
+    const __m256 br = _mm256_shuffle_ps(v[2], v[0], 0xd8);  // b0 b2 r1 r3
+    const __m256 p = _mm256_shuffle_ps(rg, br, 0x88);       // r0 g0 b0 r1
+    const __m256 q = _mm256_shuffle_ps(gb, rg, 0xd8);       // g1 b1 r2 g2
+    const __m256 s = _mm256_shuffle_ps(br, gb, 0xdd);       // b2 r3 g3 b3
+    return {
+        {_mm256_permute2f128_ps(p, q, 0x20), _mm256_permute2f128_ps(s, p, 0x30), _mm256_permute2f128_ps(q, s, 0x31)}};
+  }
+
   // The weights of outputs 0 1 0 1 | 4 5 4 5, or 2 3 2 3 | 6 7 6 7.
   template <bool kSameRows, int kOrder>
   HANDPOSE_INLINE static BlockWeights<Avx2> quarters(const BlockWeights<Avx2>& w) {
@@ -158,6 +225,10 @@ struct Avx2 {
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   run_rows<LinearRows, Avx2>(plan, begin, end);
+}
+
+void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  rotated_rows_of<Avx2>(plan, begin, end);
 }
 
 }  // namespace avx2

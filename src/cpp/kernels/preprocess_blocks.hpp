@@ -42,10 +42,8 @@ class BlockWriter {
 
   void start_row(std::int32_t y) {
     unsigned char* const row = data_ + static_cast<std::size_t>(y) * width_ * kPixel;
-    for (std::size_t k = 0; k < 3; ++k) {
-      const std::size_t channel = reversed_ ? 2 - k : k;
-      rows_[k] = row + kItem * (kInterleaved ? k * kBlock : channel * area_);
-    }
+    for (std::size_t k = 0; k < 3; ++k) rows_[k] = row + (reversed_ ? 2 - k : k) * area_ * kItem;
+    if (kInterleaved) rows_[0] = row;
   }
 
   // The eight columns from x on, or `count` if that is less: the grey levels of each component.
@@ -53,26 +51,23 @@ class BlockWriter {
     using Float = typename V::Float;
     Float v[3];
     for (int c = 0; c < 3; ++c) v[c] = V::add(V::multiply(levels[c], scale_[c]), bias_[c]);
-    if (kInterleaved) {
-      if (reversed_) {
-        const Float first = v[0];
-        v[0] = v[2];
-        v[2] = first;
-      }
-      V::interleave(v);
-    }
     const std::size_t at = static_cast<std::size_t>(x) * kPixel;
-    if (count >= kBlock) {
-      for (int k = 0; k < 3; ++k) store(v[k], rows_[k] + at);
+    if (kInterleaved) {
+      const Float pixels[3] = {reversed_ ? v[2] : v[0], v[1], reversed_ ? v[0] : v[2]};
+      if (count >= kBlock) return store_pixels(pixels, rows_[0] + at);
+      unsigned char block[3 * kBlock * sizeof(float)];
+      store_pixels(pixels, block);
+      std::memcpy(rows_[0] + at, block, static_cast<std::size_t>(count) * kPixel);
       return;
     }
-    for (std::size_t k = 0; k < 3; ++k) {
-      unsigned char block[kBlock * sizeof(float)];
-      store(v[k], block);
-      // Interleaved, the items of all channels fill the first register, then the second.
-      std::size_t items = static_cast<std::size_t>(count);
-      if (kInterleaved) items = 3 * items <= k * kBlock ? 0 : 3 * items - k * kBlock;
-      std::memcpy(rows_[k] + at, block, (items < kBlock ? items : kBlock) * kItem);
+    for (int c = 0; c < 3; ++c) {
+      if (count >= kBlock) {
+        store(v[c], rows_[c] + at);
+      } else {
+        unsigned char block[kBlock * sizeof(float)];
+        store(v[c], block);
+        std::memcpy(rows_[c] + at, block, static_cast<std::size_t>(count) * kItem);
+      }
     }
   }
 
@@ -91,10 +86,20 @@ class BlockWriter {
     }
   }
 
+  HANDPOSE_INLINE static void store_pixels(const typename V::Float* values, unsigned char* to) {
+    if (kDType == DType::kFloat32) {
+      V::store_float_pixels(values, to);
+    } else if (kDType == DType::kFloat16) {
+      V::store_half_pixels(values, to);
+    } else {
+      V::store_byte_pixels(values, to);
+    }
+  }
+
   bool reversed_;
   std::size_t width_, area_;
   unsigned char* data_;
-  unsigned char* rows_[3] = {};  // what component k (interleaved: register k) of column 0 is written to
+  unsigned char* rows_[3] = {};  // column 0 of what each component is written to; interleaved: the first is the row
   typename V::Float scale_[3], bias_[3];
 };
 
