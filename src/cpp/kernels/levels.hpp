@@ -10,10 +10,9 @@
 // clang-format off
 #define HANDPOSE_DECLARE_LEVEL(level)                                                                                  \
   namespace level {                                                                                                    \
-  void linear_row(const PreprocessPlan& plan, std::int32_t y);                                                         \
-  void taps_row(const PreprocessPlan& plan, std::int32_t y);                                                           \
-  void rotated_row(const PreprocessPlan& plan, std::int32_t y);                                                        \
-  void write_row(const PreprocessPlan& plan, std::int32_t y, const float* const levels[3]);                            \
+  void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                  \
+  void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                    \
+  void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                 \
   MapPeak find_peak(const HeatmapView& map);                                                                           \
   FirstMoments first_moments(const HeatmapView& map);                                                                  \
   SecondMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y);                  \
