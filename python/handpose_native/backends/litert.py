@@ -176,10 +176,10 @@ class LiteRtBackend(Backend):
         )
 
     def _make_slot(self, interpreter: Any) -> _Slot:
-        for info, declared in zip(self.inputs, interpreter.get_input_details()):
-            if info.shape != tuple(declared["shape"]):  # only where the model leaves sizes open
-                interpreter.resize_tensor_input(declared["index"], info.shape, strict=True)
         try:
+            for info, declared in zip(self.inputs, interpreter.get_input_details()):
+                if info.shape != tuple(declared["shape"]):  # only where the model leaves sizes open
+                    interpreter.resize_tensor_input(declared["index"], info.shape, strict=True)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._file}: LiteRT cannot prepare this model: {_one_line(error)}") from error
@@ -230,10 +230,11 @@ class LiteRtBackend(Backend):
             slot.interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._file}: {failure}: {_one_line(error)}") from error
-        for buffer in (*slot.inputs, *slot.outputs):
-            if not buffer.is_in_place():
-                self._moved = True  # the old memory is gone, so nobody may be sent there again
-                raise ModelError(f"{self._file}: {failure}: sizes inside the model must not depend on data; they do")
+        finally:  # the old memory is gone where tensors have moved, so nobody may be sent there again
+            moved = not all(buffer.is_in_place() for buffer in (*slot.inputs, *slot.outputs))
+            self._moved = self._moved or moved
+        if moved:
+            raise ModelError(f"{self._file}: {failure}: sizes inside the model must not depend on data; they do")
 
     def _finish(self, slot: int) -> tuple[NDArray[Any], ...]:
         self._runs.wait(slot)
