@@ -28,8 +28,12 @@ def test_every_frame_has_the_hand_where_mediapipe_has_it(shared_dir: Path, tmp_p
     with hp.Pipeline(hands_folder(shared_dir, networks, tmp_path)) as pipe:
         for result in pipe.stream(shared_dir / "clips/open_hand_720p.mp4"):
             (hand,) = result.hands
-            (peer,) = stored["frames"][result.index]
-            distances.append(np.linalg.norm(hand.keypoints - np.array(peer["landmarks"])[:, :2], axis=1))
+            # Up to two hands were allowed there, and a second, false one was found in a few frames.
+            peers = stored["frames"][result.index]
+            to_peers = [np.linalg.norm(hand.keypoints - np.array(one["landmarks"])[:, :2], axis=1) for one in peers]
+            nearest = int(np.argmin([distance.mean() for distance in to_peers]))
+            peer = peers[nearest]
+            distances.append(to_peers[nearest])
             assert hand.world is not None
             worlds.append(np.linalg.norm(hand.world - np.array(peer["world"]), axis=1))
             sides.add(hand.handedness)

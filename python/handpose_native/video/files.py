@@ -61,6 +61,7 @@ class StreamSource(Source):
                 raise VideoError(f"{name}: there is no video in it, only {_kinds(container)}")
             self._stream = container.streams.video[0]
             self._stream.thread_type = "AUTO"
+            self._reformatter = av.video.reformatter.VideoReformatter()
             self._pictures = self._decoded()
             first = next(self._pictures, None)
             if first is None:
@@ -192,10 +193,15 @@ class StreamSource(Source):
         return f": all {self._damaged} are damaged" if self._damaged else ""
 
     def _upright(self, picture: Any) -> NDArray[np.uint8]:
-        if picture.colorspace == _BT709:
-            # Named, because PyAV before 16 takes every picture for BT.601.
-            picture = picture.reformat(format="bgr24", src_colorspace="ITU709", dst_colorspace="DEFAULT")
-        image = np.require(picture.to_ndarray(format="bgr24"), requirements=["C", "W"])
+        # Named, because PyAV before 16 takes every picture for BT.601. One reformatter for all pictures, because making
+        # one costs as much as half a conversion.
+        matrices: dict[str, Any] = (
+            {"src_colorspace": "ITU709", "dst_colorspace": "DEFAULT"} if picture.colorspace == _BT709 else {}
+        )
+        converted = self._reformatter.reformat(picture, format="bgr24", **matrices)
+        image = _pixels(converted)
+        if converted is picture:
+            image = image.copy()  # the decoder may still read its own picture, and ours is drawn upon
         turns = round(_rotation_degrees(picture, self._stream) / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
@@ -219,6 +225,13 @@ def _open(address: str, **options: Any) -> Any:
     if int(av.__version__.split(".")[0]) < 19:
         options["metadata_errors"] = "ignore"
     return av.open(address, **options)
+
+
+def _pixels(picture: Any) -> NDArray[np.uint8]:
+    """Return a bgr24 picture's own memory, (H, W, 3) with rows of any pitch; the array keeps it alive."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : picture.width * 3].reshape(plane.height, picture.width, 3)
 
 
 def _rotation_degrees(picture: Any, stream: Any) -> float:
