@@ -89,7 +89,7 @@ def test_axis_aligned_bones_by_hand() -> None:
 
 @pytest.mark.parametrize("angle", [0, 7, 30, 45, 61, 90])
 def test_coverage_is_the_share_of_the_pixel(angle: float) -> None:
-    """Against counting 16 x 16 samples per pixel: coverage by distance leaves out how the edge cuts corners of pixels."""
+    """Against counting 16 x 16 samples per pixel; coverage by distance does not see corners of pixels being cut."""
     turned = np.radians(angle)
     middle, along = np.array([20.3, 19.6]), 12 * np.array([np.cos(turned), np.sin(turned)])
     image = np.zeros((40, 40, 3), np.uint8)
