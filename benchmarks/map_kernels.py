@@ -104,7 +104,7 @@ def matrix_expectation(maps: np.ndarray) -> Callable[[], np.ndarray]:
 
 def row(case: str, times: dict[str, float], ours: str, peer: str, bound: float | None = None) -> None:
     of_bound = "" if bound is None else f"{times[ours] / bound:>10.2f}"
-    scalar = times.get("scalar")
+    scalar = None if peer == "float32" else times.get("scalar")
     print(
         f"{case:<44}{peer:<24}{times[peer]:>9.1f}{times[ours]:>9.1f}{times[peer] / times[ours]:>8.1f}"
         f"{'' if scalar is None else f'{scalar:.1f}':>10}{of_bound}"

@@ -18,7 +18,7 @@ using handpose::testing::Random;
 
 namespace {
 
-// Makes the first level active again at the end of a test: "scalar", as every processor has it.
+// The levels of this processor, the first of them scalar; puts back the active one at the end of a test.
 class Levels {
  public:
   Levels() : tables_(supported_kernels(&count_)), before_(&active_kernels()) {}

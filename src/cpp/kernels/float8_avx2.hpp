@@ -52,5 +52,21 @@ inline float sum_of_lanes(Float8 a) {
   return _mm_cvtss_f32(_mm_add_ss(m, _mm_movehdup_ps(m)));
 }
 
+// Sixteen half floats.
+struct Half16 {
+  __m256i v;
+};
+
+inline Half16 zero16() { return {_mm256_setzero_si256()}; }
+inline Half16 load16(const std::uint16_t* from) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))}; }
+inline Float8 low8(Half16 a) { return {_mm256_cvtph_ps(_mm256_castsi256_si128(a.v))}; }
+inline Float8 high8(Half16 a) { return {_mm256_cvtph_ps(_mm256_extracti128_si256(a.v, 1))}; }
+
+// The larger of both as signed numbers of 16 bits: right for halves of which at most one is negative; NaN is largest.
+inline Half16 larger_bits(Half16 a, Half16 b) { return {_mm256_max_epi16(a.v, b.v)}; }
+
+// Whether any lane, none negative, is NaN: beyond infinity.
+inline bool any_nan(Half16 a) { return _mm256_movemask_epi8(_mm256_cmpgt_epi16(a.v, _mm256_set1_epi16(0x7c00))) != 0; }
+
 }  // namespace
 }  // namespace handpose

@@ -15,10 +15,11 @@ struct Float8 {
 inline Float8 all(float value) { return {vdupq_n_f32(value), vdupq_n_f32(value)}; }
 inline Float8 zero8() { return all(0.0f); }
 inline Float8 load8(const float* from) { return {vld1q_f32(from), vld1q_f32(from + 4)}; }
-inline Float8 load8(const std::uint16_t* halves) {
-  const float16x8_t h = vreinterpretq_f16_u16(vld1q_u16(halves));
+inline Float8 float8_of(uint16x8_t halves) {
+  const float16x8_t h = vreinterpretq_f16_u16(halves);
   return {vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)};
 }
+inline Float8 load8(const std::uint16_t* halves) { return float8_of(vld1q_u16(halves)); }
 inline float load1(const float* from) { return *from; }
 inline float load1(const std::uint16_t* half) {
   return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(*half))), 0);
@@ -59,6 +60,24 @@ inline float sum_of_lanes(Float8 a) {
   const float32x2_t pair = vadd_f32(vget_low_f32(m), vget_high_f32(m));
   return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
 }
+
+// Sixteen half floats.
+struct Half16 {
+  int16x8_t low, high;
+};
+
+inline Half16 zero16() { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
+inline Half16 load16(const std::uint16_t* from) {
+  return {vreinterpretq_s16_u16(vld1q_u16(from)), vreinterpretq_s16_u16(vld1q_u16(from + 8))};
+}
+inline Float8 low8(Half16 a) { return float8_of(vreinterpretq_u16_s16(a.low)); }
+inline Float8 high8(Half16 a) { return float8_of(vreinterpretq_u16_s16(a.high)); }
+
+// The larger of both as signed numbers of 16 bits: right for halves of which at most one is negative; NaN is largest.
+inline Half16 larger_bits(Half16 a, Half16 b) { return {vmaxq_s16(a.low, b.low), vmaxq_s16(a.high, b.high)}; }
+
+// Whether any lane, none negative, is NaN: beyond infinity.
+inline bool any_nan(Half16 a) { return vmaxvq_s16(vmaxq_s16(a.low, a.high)) > 0x7c00; }
 
 }  // namespace
 }  // namespace handpose

@@ -48,16 +48,17 @@ MapPeak find_peak_of(const HeatmapView& map) {
 // count a pixel once for its own block and once for each one right of it.
 template <typename Kind>
 FirstMoments first_moments_of(const HeatmapView& map) {
-  float sum[kLanes] = {}, repeated[kLanes] = {}, sum_x[kLanes], sum_y[kLanes] = {};
-  float largest = 0;
+  float sum[kLanes] = {}, repeated[kLanes] = {}, sum_x[kLanes], sum_y[kLanes] = {}, most[kLanes] = {};
   for (std::int32_t y = 0; y < map.height; ++y) {
     const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, y));
     float in_row[kLanes] = {}, repeated_in_row[kLanes] = {};
     for (std::int32_t block = 0; block < map.width; block += kLanes) {
+      float masses[kLanes] = {};
+      const std::int32_t lanes = map.width - block < kLanes ? map.width - block : kLanes;
+      for (std::int32_t i = 0; i < lanes; ++i) masses[i] = mass(Kind::value(row[block + i]));
       for (std::int32_t i = 0; i < kLanes; ++i) {
-        const float value = block + i < map.width ? mass(Kind::value(row[block + i])) : 0.0f;
-        largest = value > largest ? value : largest;
-        in_row[i] += value;
+        most[i] = masses[i] > most[i] ? masses[i] : most[i];
+        in_row[i] += masses[i];
         repeated_in_row[i] += in_row[i];
       }
     }
@@ -68,9 +69,11 @@ FirstMoments first_moments_of(const HeatmapView& map) {
     }
   }
   const std::int32_t blocks = (map.width + kLanes - 1) / kLanes;
+  float largest = 0;
   for (std::int32_t i = 0; i < kLanes; ++i) {
     const float block_of = sum[i] * static_cast<float>(blocks) - repeated[i];
     sum_x[i] = block_of * static_cast<float>(kLanes) + sum[i] * static_cast<float>(i);
+    largest = most[i] > largest ? most[i] : largest;
   }
   return {add_lanes(sum), add_lanes(sum_x), add_lanes(sum_y), largest};
 }

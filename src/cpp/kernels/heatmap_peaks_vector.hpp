@@ -127,28 +127,64 @@ void load_block(const Stored* row, std::int32_t x, std::int32_t width, Float8 ma
 
 constexpr float kLaneNumbers[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-template <typename Stored>
-FirstMoments first_moments_of(const HeatmapView& map) {
-  Sums sum, repeated, sum_x, sum_y, most;
+// The masses of sixteen pixels, and the largest of all so far.
+template <typename Item>
+class Masses {
+ public:
+  using Stored = Item;
+
+  void load(const Stored* from, Float8 masses[2]) {
+    for (std::int32_t k = 0; k < 2; ++k) {
+      masses[k] = mass(load8(from + k * kStep));
+      most_.half[k] = larger(masses[k], most_.half[k]);
+    }
+  }
+
+  float largest() const { return largest_lane(larger(most_.half[0], most_.half[1])); }
+
+ private:
+  Sums most_;
+};
+
+// The same of half floats, where none is NaN: most of the work is done on sixteen at once, before they are converted.
+class HalfMasses {
+ public:
+  using Stored = std::uint16_t;
+
+  void load(const Stored* from, Float8 masses[2]) {
+    const Half16 halves = larger_bits(load16(from), zero16());
+    most_ = larger_bits(halves, most_);
+    masses[0] = low8(halves);
+    masses[1] = high8(halves);
+  }
+
+  bool saw_nan() const { return any_nan(most_); }
+  float largest() const { return largest_lane(larger(low8(most_), high8(most_))); }
+
+ private:
+  Half16 most_ = zero16();
+};
+
+template <typename Source>
+FirstMoments first_moments_of(const HeatmapView& map, Source* source) {
+  Sums sum, repeated, sum_x, sum_y;
   for (std::int32_t y = 0; y < map.height; ++y) {
-    const Stored* row = row_of<Stored>(map, y);
+    const auto* row = row_of<typename Source::Stored>(map, y);
     Sums in_row, repeated_in_row;
-    const auto add_block = [&](const Float8 masses[2]) {
+    const auto add_block = [&](const typename Source::Stored* block) {
+      Float8 masses[2];
+      source->load(block, masses);
       for (std::int32_t k = 0; k < 2; ++k) {
-        most.half[k] = larger(masses[k], most.half[k]);
         in_row.half[k] = in_row.half[k] + masses[k];
         repeated_in_row.half[k] = repeated_in_row.half[k] + in_row.half[k];
       }
     };
     std::int32_t x = 0;
-    for (; x + kLanes <= map.width; x += kLanes) {
-      const Float8 masses[2] = {mass(load8(row + x)), mass(load8(row + x + kStep))};
-      add_block(masses);
-    }
+    for (; x + kLanes <= map.width; x += kLanes) add_block(row + x);
     if (x < map.width) {
-      Float8 masses[2];
-      load_block(row, x, map.width, masses);
-      add_block(masses);
+      typename Source::Stored block[kLanes] = {};
+      for (std::int32_t i = 0; x + i < map.width; ++i) block[i] = row[x + i];
+      add_block(block);
     }
     const Float8 y8 = all(static_cast<float>(y));
     for (std::int32_t k = 0; k < 2; ++k) {
@@ -162,7 +198,7 @@ FirstMoments first_moments_of(const HeatmapView& map) {
     const Float8 block_of = sum.half[k] * blocks - repeated.half[k];
     sum_x.half[k] = block_of * all(static_cast<float>(kLanes)) + sum.half[k] * load8(kLaneNumbers + k * kStep);
   }
-  return {sum.total(), sum_x.total(), sum_y.total(), largest_lane(larger(most.half[0], most.half[1]))};
+  return {sum.total(), sum_x.total(), sum_y.total(), source->largest()};
 }
 
 template <typename Stored>
@@ -238,7 +274,15 @@ MapPeak find_peak(const HeatmapView& map) {
 }
 
 FirstMoments first_moments(const HeatmapView& map) {
-  return map.half ? first_moments_of<std::uint16_t>(map) : first_moments_of<float>(map);
+  if (map.half) {
+    HalfMasses masses;
+    const FirstMoments moments = first_moments_of(map, &masses);
+    if (!masses.saw_nan()) return moments;
+    Masses<std::uint16_t> careful;
+    return first_moments_of(map, &careful);
+  }
+  Masses<float> masses;
+  return first_moments_of(map, &masses);
 }
 
 SecondMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {

@@ -58,10 +58,10 @@ class Ink {
   void blend(std::uint8_t* pixels, Alpha8 alpha) const {
     auto eight = Pixels<kChannels>::load(pixels);
     for (std::size_t c = 0; c < kChannels; ++c) {
-      const uint8x8_t old = eight.val[c];
+      const uint16x8_t old = vmovl_u8(eight.val[c]);
       // old * 256 + 128 + (color - old) * alpha, modulo 2^16: it is 0..65535 as a whole.
-      const uint16x8_t start = vorrq_u16(vshll_n_u8(old, 8), vdupq_n_u16(128));
-      eight.val[c] = vshrn_n_u16(vmlaq_u16(start, vsubq_u16(colors_[c], vmovl_u8(old)), alpha), 8);
+      const uint16x8_t start = vorrq_u16(vshlq_n_u16(old, 8), vdupq_n_u16(128));
+      eight.val[c] = vshrn_n_u16(vmlaq_u16(start, vsubq_u16(colors_[c], old), alpha), 8);
     }
     eight.store(pixels);
   }
