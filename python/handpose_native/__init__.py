@@ -25,7 +25,7 @@ from .errors import (
 from .geometry import compose, input_from_roi, invert, letterbox, stretch, transform_points
 from .heatmap import heatmap_peaks
 from .isa import active_isa, isa, isa_levels
-from .models import ModelSpec
+from .models import HandsModel, ModelSpec
 from .palette import palette_map
 from .pipeline import Pipeline
 from .preprocess import preprocess, yuv_planes
@@ -49,6 +49,7 @@ __all__ = [
     "Frame",
     "FrameResult",
     "Hand",
+    "HandsModel",
     "HandposeError",
     "MissingDependencyError",
     "ModelError",
