@@ -30,8 +30,8 @@ NETWORK_TIMEOUT_S = 10.0
 #: A file counts as cut off when more than this is missing at its end and only its duration, not the number of its
 #: frames, is stated: the duration is that of the longest stream, and sound often runs on a little.
 _DURATION_SLACK_S = 0.5
-#: Larger pictures are decoded by several threads, one picture each. That costs a picture of memory and more work for each,
-#: and gains nothing for smaller ones, which one thread decodes faster than they are worked on (1280 x 720: 1.5 ms).
+#: Larger pictures are decoded by several threads, one picture each. That costs memory and work for each, and gains
+#: nothing for smaller ones, which one thread decodes faster than they are worked on (1280 x 720: 1.5 ms).
 _ONE_THREAD_PIXELS = 1280 * 720
 #: First boxes of ISO media files (mp4, mov).
 _ISO_MEDIA_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
