@@ -199,10 +199,11 @@ def _is_same(a: Observation, b: Observation) -> bool:
 
 def _cost(track: Track, hand: Observation, time_s: float) -> float:
     """Return how little the hand looks like the track's, in hand sizes; infinite where it cannot be it."""
-    x, y = track.expected_centre(time_s)
     size = max(track.seen.size, hand.size)
-    distance = math.hypot(hand.centre[0] - x, hand.centre[1] - y) / size
     unseen_s = max(time_s - track.seen_s, 0.0)
+    distance = math.dist(hand.centre, track.expected_centre(time_s)) / size
+    if unseen_s > _COAST_S:  # it may as well have turned back, as hands do that leave the picture
+        distance = min(distance, math.dist(hand.centre, track.seen.centre) / size)
     # A hand in its own track's region was followed there, however fast it moved.
     if hand.track is not track and distance > _REACH + _REACH_PER_S * unseen_s:
         return math.inf
