@@ -75,6 +75,9 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
       take_axis(arena, y, params.filter, true, &plan->y[plane]);
     }
   }
+  if (!params.image_from_input.axis_aligned()) {
+    plan->inside = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
+  }
   if (params.filter != Filter::kLinear) {
     // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
     const auto row = static_cast<std::size_t>(plan->source.width) + 16;
@@ -113,6 +116,12 @@ void copy_border(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin,
   }
 }
 
+// Writes the border into what a row has outside `inside`.
+void copy_border_round(const PreprocessPlan& plan, std::int32_t y, const Columns& inside) {
+  copy_border(plan, y, 0, inside.begin);
+  copy_border(plan, y, inside.end, plan.out.width);
+}
+
 void fill_tables(PreprocessPlan* plan) {
   const Plane* const planes = plan->source.planes;
   const int tables = table_count(plan->source);
@@ -124,6 +133,67 @@ void fill_tables(PreprocessPlan* plan) {
   plan->paired = pairs_fit(plan->x[0], planes[0].channels);
   if (tables > 1) plan->paired = plan->paired && pairs_fit(plan->x[1], planes[1].channels);
   for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
+}
+
+void preprocess_upright(PreprocessPlan* filled) {
+  fill_tables(filled);
+  const PreprocessPlan& plan = *filled;
+  // Rows and columns that lie inside the image, the same for all planes.
+  const Columns columns{plan.x[0].begin, plan.x[0].end};
+  const bool none = columns.begin == columns.end || plan.y[0].begin == plan.y[0].end;
+  const std::int32_t width = plan.out.width, height = plan.out.height;
+  const std::int32_t top = none ? height : plan.y[0].begin, bottom = none ? height : plan.y[0].end;
+  if (top > 0 || bottom < height || columns.begin > 0 || columns.end < width) {
+    fill_border_row(plan);
+    for (std::int32_t y = 0; y < height; ++y) {
+      copy_border_round(plan, y, y >= top && y < bottom ? columns : Columns{width, width});
+    }
+  }
+  const KernelTable& kernels = active_kernels();
+  if (top < bottom)
+    (plan.params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows)(plan, top, bottom);
+}
+
+// The columns of a row that lie inside the image along one axis, where coordinate(x) rises or falls with x: also as
+// rounded, so that a guess need only be moved until it is right.
+template <typename Coordinate>
+Columns find_inside(std::int32_t width, float step, float base, float size, const Coordinate& coordinate) {
+  const auto inside = [&](std::int32_t x) { return coordinate(x) >= 0.0f && coordinate(x) <= size; };
+  if (inside(0) && inside(width - 1)) return {0, width};
+  if (step == 0.0f) return {0, 0};
+  const auto column = [&](float edge) {
+    const double x = (double{edge} - double{base}) / double{step};
+    return static_cast<std::int32_t>(std::min(std::max(x, 0.0), double(width)));
+  };
+  // Before `begin` lies one side of the image, from `end` on the other.
+  const auto before = [&](std::int32_t x) { return step > 0 ? coordinate(x) < 0.0f : coordinate(x) > size; };
+  const auto within = [&](std::int32_t x) { return step > 0 ? coordinate(x) <= size : coordinate(x) >= 0.0f; };
+  Columns found{column(step > 0 ? 0.0f : size), column(step > 0 ? size : 0.0f)};
+  while (found.begin < width && before(found.begin)) ++found.begin;
+  while (found.begin > 0 && !before(found.begin - 1)) --found.begin;
+  while (found.end < width && within(found.end)) ++found.end;
+  while (found.end > 0 && !within(found.end - 1)) --found.end;
+  return {found.begin, std::max(found.begin, found.end)};
+}
+
+void preprocess_rotated(PreprocessPlan* filled) {
+  const PreprocessPlan& plan = *filled;
+  const std::int32_t width = plan.out.width;
+  const bool constant = plan.params.border == Border::kConstant;
+  if (constant) fill_border_row(plan);
+  for (std::int32_t y = 0; y < plan.out.height; ++y) {
+    plan.inside[y] = {0, width};
+    if (!constant) continue;
+    const RotatedRow row = rotated_row(plan.params.image_from_input, y);
+    const Columns x = find_inside(width, row.step_x, row.base_x, static_cast<float>(plan.source.width),
+                                  [&](std::int32_t column) { return row.image_x(column); });
+    const Columns y_inside = find_inside(width, row.step_y, row.base_y, static_cast<float>(plan.source.height),
+                                         [&](std::int32_t column) { return row.image_y(column); });
+    const std::int32_t begin = std::max(x.begin, y_inside.begin);
+    plan.inside[y] = {begin, std::max(begin, std::min(x.end, y_inside.end))};
+    copy_border_round(plan, y, plan.inside[y]);
+  }
+  active_kernels().rotated_rows(plan, 0, plan.out.height);
 }
 
 }  // namespace
@@ -139,28 +209,14 @@ std::size_t preprocess_workspace_bytes(const ImageView& source, const Preprocess
 }
 
 void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace) {
-  const KernelTable& kernels = active_kernels();
   PreprocessPlan plan{};
   plan.source = source;
   plan.params = params;
   plan.out = out;
   Arena arena(workspace);
   take_plan(&arena, &plan);
-  if (!params.image_from_input.axis_aligned()) {
-    kernels.rotated_rows(plan, 0, out.height);
-    return;
-  }
-  fill_tables(&plan);
-  // Rows and columns that lie inside the image, the same for all planes.
-  const bool none = plan.x[0].begin == plan.x[0].end || plan.y[0].begin == plan.y[0].end;
-  const std::int32_t top = none ? out.height : plan.y[0].begin, bottom = none ? out.height : plan.y[0].end;
-  const std::int32_t left = plan.x[0].begin, right = plan.x[0].end;
-  if (top > 0 || bottom < out.height || left > 0 || right < out.width) fill_border_row(plan);
-  for (std::int32_t y = 0; y < top; ++y) copy_border(plan, y, 0, out.width);
-  for (std::int32_t y = top; y < bottom; ++y) copy_border(plan, y, 0, left);
-  for (std::int32_t y = top; y < bottom; ++y) copy_border(plan, y, right, out.width);
-  for (std::int32_t y = bottom; y < out.height; ++y) copy_border(plan, y, 0, out.width);
-  if (top < bottom) (params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows)(plan, top, bottom);
+  if (!params.image_from_input.axis_aligned()) return preprocess_rotated(&plan);
+  preprocess_upright(&plan);
 }
 
 }  // namespace handpose

@@ -51,6 +51,11 @@ struct AxisTable {
   unsigned char* shuffles;  // kShuffleBytes per block, for what a level makes of the shifts
 };
 
+// Columns begin <= x < end.
+struct Columns {
+  std::int32_t begin, end;
+};
+
 // Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1
 // the chroma planes.
 struct PreprocessPlan {
@@ -59,6 +64,7 @@ struct PreprocessPlan {
   TensorView out;
   AxisTable x[2], y[2];       // unused with rotation
   bool paired;                // linear: see AxisTable
+  Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
   std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
   float* levels[3];           // scalar: one row of the output in grey levels, in the order of the output channels

@@ -64,14 +64,6 @@ struct Avx2 {
   static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
   static Int at_most(Int value, std::int32_t most) { return _mm256_min_epi32(value, _mm256_set1_epi32(most)); }
 
-  using Mask = __m256;  // all bits of an output, or none
-  static Mask both_equal(Float a, Float b, Float c, Float d) {
-    return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ), _mm256_cmp_ps(c, d, _CMP_EQ_OQ));
-  }
-  static bool any(Mask mask) { return _mm256_movemask_ps(mask) != 0; }
-  static bool every(Mask mask) { return _mm256_movemask_ps(mask) == 0xff; }
-  static Float choose(Mask mask, Float yes, Float no) { return _mm256_blendv_ps(no, yes, mask); }
-
   // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
   static Int weight_pairs(Int second) {
     return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), second));
