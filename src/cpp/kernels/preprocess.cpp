@@ -80,11 +80,11 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
   }
   if (params.filter != Filter::kLinear) {
     // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
-    const auto row = static_cast<std::size_t>(plan->source.width) + 16;
+    const auto row = static_cast<std::size_t>(plan->source.width) + 32;
     plan->interleaved = arena->take<std::int16_t>(row, 3);
     for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }
-  for (float*& row : plan->levels) row = arena->take<float>(out_width);
+  for (float*& row : plan->levels) row = arena->take<float>(out_width + kBlock);
   plan->border_row = arena->take<unsigned char>(out_width * 3, item_size(plan->out.dtype));
 }
 

@@ -67,7 +67,7 @@ struct PreprocessPlan {
   Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
   std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
-  float* levels[3];           // scalar: one row of the output in grey levels, in the order of the output channels
+  float* levels[3];           // one row of the output in grey levels, or of what is sampled from the planes
   unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
 };
 

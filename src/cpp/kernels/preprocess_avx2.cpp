@@ -55,6 +55,7 @@ struct Avx2 {
   static Float multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
   // Of two equal operands maxps and minps give the second: a zero keeps its sign.
   static Float clamp(Float value, Float low, Float high) { return _mm256_min_ps(high, _mm256_max_ps(low, value)); }
+  static Float load(const float* from) { return _mm256_loadu_ps(from); }
   static Int load_pairs(const std::int16_t* pairs) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
   }
@@ -209,19 +210,12 @@ struct Avx2 {
     }
   }
 
-  // Eight sums of `taps` (a multiple of 8) samples from start[i] on, by the weights of each, >> shift and clamped.
-  HANDPOSE_INLINE static Float weigh_block(const std::int16_t* row, const std::int32_t* start,
-                                           const std::int16_t* weights, std::int32_t taps, int shift) {
-    __m256i sums[kBlock];
-    for (int i = 0; i < kBlock; ++i) sums[i] = weigh(row + start[i], weights + i * taps, taps);
-    const __m256i low = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
-    const __m256i high = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[4], sums[5]), _mm256_hadd_epi32(sums[6], sums[7]));
-    const __m256i sum =
-        _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
-    const __m256i level =
-        _mm256_sra_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (shift - 1))), _mm_cvtsi32_si128(shift));
-    return _mm256_cvtepi32_ps(
-        _mm256_min_epi32(_mm256_max_epi32(level, _mm256_setzero_si256()), _mm256_set1_epi32(255)));
+  // Weighted sums of the samples of a row, clamped to whole grey levels; writes whole blocks.
+  static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
+    if (axis.stride == 8) return weigh_blocks<0>(row, axis, to);
+    if (axis.stride == 16) return weigh_blocks<1>(row, axis, to);
+    if (axis.stride == 32) return weigh_blocks<2>(row, axis, to);
+    weigh_blocks<-1>(row, axis, to);
   }
 
  private:
@@ -312,19 +306,56 @@ struct Avx2 {
     to[1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi64(x, y), 0xd8);
   }
 
-  // Eight partial sums of weighted samples.
+  // Partial sums of weighted samples; kVectors times sixteen of them, or as many as there are.
+  template <int kVectors>
   HANDPOSE_INLINE static __m256i weigh(const std::int16_t* samples, const std::int16_t* weights, std::int32_t taps) {
-    __m256i sum = _mm256_setzero_si256();
-    std::int32_t k = 0;
-    for (; k + 16 <= taps; k += 16) {
+    __m256i sum = _mm256_madd_epi16(load_words(samples), load_words(weights));
+    for (std::int32_t k = 16; k < (kVectors < 0 ? taps : 16 * kVectors); k += 16) {
       sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load_words(samples + k), load_words(weights + k)));
     }
-    if (k < taps) {
-      const __m128i eight = _mm_madd_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(samples + k)),
-                                           _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + k)));
-      sum = _mm256_add_epi32(sum, from_lanes(eight, _mm_setzero_si128()));
-    }
     return sum;
+  }
+
+  HANDPOSE_INLINE static __m128i weigh_eight(const std::int16_t* samples, const std::int16_t* weights) {
+    return _mm_madd_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(samples)),
+                          _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights)));
+  }
+
+  // Four sums of eight weighted samples each.
+  HANDPOSE_INLINE static __m128i weigh_four(const std::int16_t* row, const std::int32_t* start,
+                                            const std::int16_t* weights) {
+    return _mm_hadd_epi32(
+        _mm_hadd_epi32(weigh_eight(row + start[0], weights), weigh_eight(row + start[1], weights + 8)),
+        _mm_hadd_epi32(weigh_eight(row + start[2], weights + 16), weigh_eight(row + start[3], weights + 24)));
+  }
+
+  // Eight sums; kVectors is 0 for eight taps.
+  template <int kVectors>
+  HANDPOSE_INLINE static __m256i weigh_block(const std::int16_t* row, const std::int32_t* start,
+                                             const std::int16_t* weights, std::int32_t taps) {
+    if (kVectors == 0) return from_lanes(weigh_four(row, start, weights), weigh_four(row, start + 4, weights + 32));
+    const auto two = [&](int i) {
+      return _mm256_hadd_epi32(weigh<kVectors>(row + start[i], weights + i * taps, taps),
+                               weigh<kVectors>(row + start[i + 1], weights + (i + 1) * taps, taps));
+    };
+    const __m256i low = _mm256_hadd_epi32(two(0), two(2)), high = _mm256_hadd_epi32(two(4), two(6));
+    return _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
+  }
+
+  template <int kVectors>
+  HANDPOSE_NOINLINE static void weigh_blocks(const std::int16_t* row, const AxisTable& axis, float* to) {
+    const std::int32_t taps = axis.stride, last = axis.end;
+    const std::int32_t* const start = axis.start;
+    const std::int16_t* const all_weights = axis.weights;
+    const int shift = 6 + axis.bits;
+    const __m256i half = _mm256_set1_epi32(1 << (shift - 1));
+    for (std::int32_t x = axis.begin; x < last; x += kBlock) {
+      const std::int16_t* const weights = all_weights + static_cast<std::ptrdiff_t>(x) * taps;
+      const __m256i sum = _mm256_add_epi32(weigh_block<kVectors>(row, start + x, weights, taps), half);
+      const __m256i level = _mm256_sra_epi32(sum, _mm_cvtsi32_si128(shift));
+      const __m256i clamped = _mm256_min_epi32(_mm256_max_epi32(level, _mm256_setzero_si256()), _mm256_set1_epi32(255));
+      _mm256_storeu_ps(to + x, _mm256_cvtepi32_ps(clamped));
+    }
   }
 
   // The weights of outputs 0 1 0 1 | 4 5 4 5, or 2 3 2 3 | 6 7 6 7.
