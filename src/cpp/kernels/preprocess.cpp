@@ -63,7 +63,7 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
 
 int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1; }
 
-// Lays the plan out in the arena; the tables are filled by the caller.
+// Lays the plan out in the arena, first the tables: where they lie depends on what same_geometry compares only.
 void take_plan(Arena* arena, PreprocessPlan* plan) {
   const PreprocessParams& params = plan->params;
   const auto out_width = static_cast<std::size_t>(plan->out.width);
@@ -122,6 +122,28 @@ void copy_border_round(const PreprocessPlan& plan, std::int32_t y, const Columns
   copy_border(plan, y, inside.end, plan.out.width);
 }
 
+// The tables to fill, with all but what they hold.
+PreprocessTables tables_of(const PreprocessPlan& plan) {
+  PreprocessTables tables;
+  tables.filled = true;
+  tables.format = plan.source.format;
+  tables.width = plan.source.width;
+  tables.height = plan.source.height;
+  tables.out_width = plan.out.width;
+  tables.out_height = plan.out.height;
+  tables.image_from_input = plan.params.image_from_input;
+  tables.filter = plan.params.filter;
+  tables.border = plan.params.border;
+  return tables;
+}
+
+bool same_geometry(const PreprocessTables& a, const PreprocessTables& b) {
+  const Affine &m = a.image_from_input, &n = b.image_from_input;
+  return a.filled == b.filled && a.format == b.format && a.width == b.width && a.height == b.height &&
+         a.out_width == b.out_width && a.out_height == b.out_height && a.filter == b.filter && a.border == b.border &&
+         m.xx == n.xx && m.xy == n.xy && m.x0 == n.x0 && m.yx == n.yx && m.yy == n.yy && m.y0 == n.y0;
+}
+
 void fill_tables(PreprocessPlan* plan) {
   const Plane* const planes = plan->source.planes;
   const int tables = table_count(plan->source);
@@ -135,9 +157,22 @@ void fill_tables(PreprocessPlan* plan) {
   for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
 }
 
-void preprocess_upright(PreprocessPlan* filled) {
-  fill_tables(filled);
-  const PreprocessPlan& plan = *filled;
+// Puts the tables into the plan: those of the last call where they are the same.
+void provide_tables(PreprocessPlan* plan, PreprocessTables* kept) {
+  PreprocessTables wanted = tables_of(*plan);
+  if (!same_geometry(*kept, wanted)) {
+    fill_tables(plan);
+    std::copy(plan->x, plan->x + 2, wanted.x);
+    std::copy(plan->y, plan->y + 2, wanted.y);
+    wanted.paired = plan->paired;
+    *kept = wanted;
+  }
+  std::copy(kept->x, kept->x + 2, plan->x);
+  std::copy(kept->y, kept->y + 2, plan->y);
+  plan->paired = kept->paired;
+}
+
+void preprocess_upright(const PreprocessPlan& plan) {
   // Rows and columns that lie inside the image, the same for all planes.
   const Columns columns{plan.x[0].begin, plan.x[0].end};
   const bool none = columns.begin == columns.end || plan.y[0].begin == plan.y[0].end;
@@ -176,8 +211,7 @@ Columns find_inside(std::int32_t width, float step, float base, float size, cons
   return {found.begin, std::max(found.begin, found.end)};
 }
 
-void preprocess_rotated(PreprocessPlan* filled) {
-  const PreprocessPlan& plan = *filled;
+void preprocess_rotated(const PreprocessPlan& plan) {
   const std::int32_t width = plan.out.width;
   const bool constant = plan.params.border == Border::kConstant;
   if (constant) fill_border_row(plan);
@@ -208,15 +242,21 @@ std::size_t preprocess_workspace_bytes(const ImageView& source, const Preprocess
   return arena.used();
 }
 
-void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace) {
+void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace,
+                PreprocessTables* tables) {
   PreprocessPlan plan{};
   plan.source = source;
   plan.params = params;
   plan.out = out;
   Arena arena(workspace);
   take_plan(&arena, &plan);
-  if (!params.image_from_input.axis_aligned()) return preprocess_rotated(&plan);
-  preprocess_upright(&plan);
+  if (params.image_from_input.axis_aligned()) {
+    provide_tables(&plan, tables);
+    preprocess_upright(plan);
+  } else {
+    tables->filled = false;  // their memory serves other purposes
+    preprocess_rotated(plan);
+  }
 }
 
 }  // namespace handpose
