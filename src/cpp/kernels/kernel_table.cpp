@@ -13,7 +13,7 @@ constexpr KernelTable kTables[] = {
     {Isa::kAvx2, avx2::linear_rows, avx2::taps_rows, avx2::rotated_rows, scalar::find_peak, scalar::first_moments,
      scalar::second_moments, scalar::blend_span, scalar::palette_map_row},
 #elif defined(__aarch64__)
-    {Isa::kNeon, scalar::linear_rows, scalar::taps_rows, scalar::rotated_rows, scalar::find_peak, scalar::first_moments,
+    {Isa::kNeon, neon::linear_rows, neon::taps_rows, neon::rotated_rows, scalar::find_peak, scalar::first_moments,
      scalar::second_moments, scalar::blend_span, scalar::palette_map_row},
 #endif
 };
