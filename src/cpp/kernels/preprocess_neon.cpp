@@ -69,15 +69,18 @@ struct Neon {
 
   // The same for eight values of each of three channels, pixel by pixel.
   HANDPOSE_INLINE static void store_float_pixels(const Float* v, unsigned char* to) {
-    auto* const values = reinterpret_cast<float*>(to);
-    vst3q_f32(values, {{v[0].val[0], v[1].val[0], v[2].val[0]}});
-    vst3q_f32(values + 12, {{v[0].val[1], v[1].val[1], v[2].val[1]}});
+    for (int half = 0; half < 2; ++half) {
+      const float32x4x3_t pixels = {{v[0].val[half], v[1].val[half], v[2].val[half]}};
+      vst3q_f32(reinterpret_cast<float*>(to) + 12 * half, pixels);
+    }
   }
   HANDPOSE_INLINE static void store_half_pixels(const Float* v, unsigned char* to) {
-    vst3q_u16(reinterpret_cast<std::uint16_t*>(to), {{halves(v[0]), halves(v[1]), halves(v[2])}});
+    const uint16x8x3_t pixels = {{halves(v[0]), halves(v[1]), halves(v[2])}};
+    vst3q_u16(reinterpret_cast<std::uint16_t*>(to), pixels);
   }
   HANDPOSE_INLINE static void store_byte_pixels(const Float* v, unsigned char* to) {
-    vst3_u8(to, {{bytes(v[0]), bytes(v[1]), bytes(v[2])}});
+    const uint8x8x3_t pixels = {{bytes(v[0]), bytes(v[1]), bytes(v[2])}};
+    vst3_u8(to, pixels);
   }
 
   static void fill_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
