@@ -27,7 +27,8 @@ std::vector<std::uint8_t> run(const ImageView& image, const PreprocessParams& pa
   const std::unique_ptr<void, Free> out(std::malloc(bytes));
   std::memset(out.get(), 0xa5, bytes);
   tensor.data = out.get();
-  preprocess(image, params, tensor, workspace.get());
+  PreprocessTables tables;
+  preprocess(image, params, tensor, workspace.get(), &tables);
   const auto* first = static_cast<const std::uint8_t*>(out.get());
   return {first, first + bytes};
 }

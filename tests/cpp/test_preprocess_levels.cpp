@@ -35,7 +35,8 @@ Case random_case(Random* random, const ImageView& image, std::int32_t longest) {
   params.filter = static_cast<Filter>(random->integer(0, 2));
   params.border = static_cast<Border>(random->integer(0, 1));
   params.channel_order = static_cast<ChannelOrder>(random->integer(0, 1));
-  params.yuv = yuv_to_rgb(static_cast<ColorMatrix>(random->integer(0, 1)), static_cast<ColorRange>(random->integer(0, 1)));
+  params.yuv =
+      yuv_to_rgb(static_cast<ColorMatrix>(random->integer(0, 1)), static_cast<ColorRange>(random->integer(0, 1)));
   for (int i = 0; i < 3; ++i) {
     params.border_value[i] = static_cast<float>(random->real(0, 255));
     params.scale[i] = static_cast<float>(random->real(-2, 2));
@@ -63,15 +64,16 @@ Case random_case(Random* random, const ImageView& image, std::int32_t longest) {
 
 // Runs preprocess on a level into memory of the exact size and gives the bytes back.
 std::vector<std::uint8_t> run(const KernelTable& level, const ImageView& image, Case c) {
-  const auto bytes =
-      3 * item_size(c.tensor.dtype) * static_cast<std::size_t>(c.tensor.height) * static_cast<std::size_t>(c.tensor.width);
+  const auto bytes = 3 * item_size(c.tensor.dtype) * static_cast<std::size_t>(c.tensor.height) *
+                     static_cast<std::size_t>(c.tensor.width);
   const std::size_t workspace_bytes = preprocess_workspace_bytes(image, c.params, c.tensor);
   const std::unique_ptr<void, Free> workspace(std::aligned_alloc(64, workspace_bytes));
   const std::unique_ptr<void, Free> out(std::malloc(bytes));
   std::memset(out.get(), 0xa5, bytes);
   c.tensor.data = out.get();
   activate_kernels(level);
-  preprocess(image, c.params, c.tensor, workspace.get());
+  PreprocessTables tables;
+  preprocess(image, c.params, c.tensor, workspace.get(), &tables);
   const auto* first = static_cast<const std::uint8_t*>(out.get());
   return {first, first + bytes};
 }

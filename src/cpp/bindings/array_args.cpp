@@ -305,18 +305,4 @@ void read_size(py::handle value, std::int32_t* height, std::int32_t* width, cons
   *width = static_cast<std::int32_t>(size[1]);
 }
 
-void* thread_workspace(std::size_t bytes) {
-  thread_local std::unique_ptr<void, Free> memory;
-  thread_local std::size_t capacity = 0;
-  if (bytes > capacity) {
-    memory.reset();
-    capacity = 0;
-    const CheckedSize size = CheckedSize(bytes).rounded_up(64);
-    memory.reset(size.ok() ? std::aligned_alloc(64, size.value()) : nullptr);
-    if (memory == nullptr) throw std::bad_alloc();
-    capacity = size.value();
-  }
-  return memory.get();
-}
-
 }  // namespace handpose::bindings

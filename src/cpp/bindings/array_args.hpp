@@ -72,8 +72,4 @@ void read_triple(py::handle value, double triple[3], const Subject& subject);
 // A positive (height, width), each at most kMaxSide.
 void read_size(py::handle value, std::int32_t* height, std::int32_t* width, const Subject& subject);
 
-// Working memory of the calling thread, aligned to 64 bytes; it only grows, so a steady stream of frames allocates
-// nothing.
-void* thread_workspace(std::size_t bytes);
-
 }  // namespace handpose::bindings

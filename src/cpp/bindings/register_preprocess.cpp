@@ -1,5 +1,8 @@
 // preprocess: arguments -> views, then the kernel without the GIL.
 #include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include "../core/checked_math.hpp"
@@ -133,6 +136,33 @@ void read_normalization(py::handle scale, py::handle mean, py::handle std, DType
   }
 }
 
+// Working memory of a thread; it only grows, so a steady stream of frames allocates nothing.
+class Workspace {
+ public:
+  void reserve(std::size_t bytes) {
+    if (bytes <= capacity_) return;
+    memory_.reset();
+    capacity_ = 0;
+    tables_ = {};
+    const CheckedSize size = CheckedSize(bytes).rounded_up(64);
+    memory_.reset(size.ok() ? std::aligned_alloc(64, size.value()) : nullptr);
+    if (memory_ == nullptr) throw std::bad_alloc();
+    capacity_ = size.value();
+  }
+
+  void* memory() const { return memory_.get(); }
+  PreprocessTables* tables() { return &tables_; }
+
+ private:
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+
+  std::unique_ptr<void, Free> memory_;
+  std::size_t capacity_ = 0;
+  PreprocessTables tables_;
+};
+
 py::object run_preprocess(py::handle image, py::handle size_hw, py::handle input_from_image, py::handle source_format,
                           py::handle filter, py::handle border, py::handle border_value, py::handle channel_order,
                           py::handle scale, py::handle mean, py::handle std, py::handle layout, py::handle dtype,
@@ -164,10 +194,11 @@ py::object run_preprocess(py::handle image, py::handle size_hw, py::handle input
   }
   const std::size_t workspace_bytes = preprocess_workspace_bytes(source, params, tensor);
   if (workspace_bytes == 0) throw std::bad_alloc();
-  void* workspace = thread_workspace(workspace_bytes);
+  thread_local Workspace workspace;
+  workspace.reserve(workspace_bytes);
   {
     const py::gil_scoped_release release;
-    preprocess(source, params, tensor, workspace);
+    preprocess(source, params, tensor, workspace.memory(), workspace.tables());
   }
   return result;
 }

@@ -63,7 +63,7 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
 
 int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1; }
 
-// Lays the plan out in the arena; the tables are filled by the caller.
+// Lays the plan out in the arena, first the tables: where they lie depends on what same_geometry compares only.
 void take_plan(Arena* arena, PreprocessPlan* plan) {
   const PreprocessParams& params = plan->params;
   const auto out_width = static_cast<std::size_t>(plan->out.width);
@@ -75,13 +75,16 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
       take_axis(arena, y, params.filter, true, &plan->y[plane]);
     }
   }
+  if (!params.image_from_input.axis_aligned()) {
+    plan->inside = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
+  }
   if (params.filter != Filter::kLinear) {
     // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
-    const auto row = static_cast<std::size_t>(plan->source.width) + 16;
+    const auto row = static_cast<std::size_t>(plan->source.width) + 32;
     plan->interleaved = arena->take<std::int16_t>(row, 3);
     for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }
-  for (float*& row : plan->levels) row = arena->take<float>(out_width);
+  for (float*& row : plan->levels) row = arena->take<float>(out_width + kBlock);
   plan->border_row = arena->take<unsigned char>(out_width * 3, item_size(plan->out.dtype));
 }
 
@@ -113,6 +116,34 @@ void copy_border(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin,
   }
 }
 
+// Writes the border into what a row has outside `inside`.
+void copy_border_round(const PreprocessPlan& plan, std::int32_t y, const Columns& inside) {
+  copy_border(plan, y, 0, inside.begin);
+  copy_border(plan, y, inside.end, plan.out.width);
+}
+
+// The tables to fill, with all but what they hold.
+PreprocessTables tables_of(const PreprocessPlan& plan) {
+  PreprocessTables tables;
+  tables.filled = true;
+  tables.format = plan.source.format;
+  tables.width = plan.source.width;
+  tables.height = plan.source.height;
+  tables.out_width = plan.out.width;
+  tables.out_height = plan.out.height;
+  tables.image_from_input = plan.params.image_from_input;
+  tables.filter = plan.params.filter;
+  tables.border = plan.params.border;
+  return tables;
+}
+
+bool same_geometry(const PreprocessTables& a, const PreprocessTables& b) {
+  const Affine &m = a.image_from_input, &n = b.image_from_input;
+  return a.filled == b.filled && a.format == b.format && a.width == b.width && a.height == b.height &&
+         a.out_width == b.out_width && a.out_height == b.out_height && a.filter == b.filter && a.border == b.border &&
+         m.xx == n.xx && m.xy == n.xy && m.x0 == n.x0 && m.yx == n.yx && m.yy == n.yy && m.y0 == n.y0;
+}
+
 void fill_tables(PreprocessPlan* plan) {
   const Plane* const planes = plan->source.planes;
   const int tables = table_count(plan->source);
@@ -124,6 +155,79 @@ void fill_tables(PreprocessPlan* plan) {
   plan->paired = pairs_fit(plan->x[0], planes[0].channels);
   if (tables > 1) plan->paired = plan->paired && pairs_fit(plan->x[1], planes[1].channels);
   for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
+}
+
+// Puts the tables into the plan: those of the last call where they are the same.
+void provide_tables(PreprocessPlan* plan, PreprocessTables* kept) {
+  PreprocessTables wanted = tables_of(*plan);
+  if (!same_geometry(*kept, wanted)) {
+    fill_tables(plan);
+    std::copy(plan->x, plan->x + 2, wanted.x);
+    std::copy(plan->y, plan->y + 2, wanted.y);
+    wanted.paired = plan->paired;
+    *kept = wanted;
+  }
+  std::copy(kept->x, kept->x + 2, plan->x);
+  std::copy(kept->y, kept->y + 2, plan->y);
+  plan->paired = kept->paired;
+}
+
+void preprocess_upright(const PreprocessPlan& plan) {
+  // Rows and columns that lie inside the image, the same for all planes.
+  const Columns columns{plan.x[0].begin, plan.x[0].end};
+  const bool none = columns.begin == columns.end || plan.y[0].begin == plan.y[0].end;
+  const std::int32_t width = plan.out.width, height = plan.out.height;
+  const std::int32_t top = none ? height : plan.y[0].begin, bottom = none ? height : plan.y[0].end;
+  if (top > 0 || bottom < height || columns.begin > 0 || columns.end < width) {
+    fill_border_row(plan);
+    for (std::int32_t y = 0; y < height; ++y) {
+      copy_border_round(plan, y, y >= top && y < bottom ? columns : Columns{width, width});
+    }
+  }
+  const KernelTable& kernels = active_kernels();
+  if (top < bottom)
+    (plan.params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows)(plan, top, bottom);
+}
+
+// The columns of a row that lie inside the image along one axis, where coordinate(x) rises or falls with x: also as
+// rounded, so that a guess need only be moved until it is right.
+template <typename Coordinate>
+Columns find_inside(std::int32_t width, float step, float base, float size, const Coordinate& coordinate) {
+  const auto inside = [&](std::int32_t x) { return coordinate(x) >= 0.0f && coordinate(x) <= size; };
+  if (inside(0) && inside(width - 1)) return {0, width};
+  if (step == 0.0f) return {0, 0};
+  const auto column = [&](float edge) {
+    const double x = (double{edge} - double{base}) / double{step};
+    return static_cast<std::int32_t>(std::min(std::max(x, 0.0), double(width)));
+  };
+  // Before `begin` lies one side of the image, from `end` on the other.
+  const auto before = [&](std::int32_t x) { return step > 0 ? coordinate(x) < 0.0f : coordinate(x) > size; };
+  const auto within = [&](std::int32_t x) { return step > 0 ? coordinate(x) <= size : coordinate(x) >= 0.0f; };
+  Columns found{column(step > 0 ? 0.0f : size), column(step > 0 ? size : 0.0f)};
+  while (found.begin < width && before(found.begin)) ++found.begin;
+  while (found.begin > 0 && !before(found.begin - 1)) --found.begin;
+  while (found.end < width && within(found.end)) ++found.end;
+  while (found.end > 0 && !within(found.end - 1)) --found.end;
+  return {found.begin, std::max(found.begin, found.end)};
+}
+
+void preprocess_rotated(const PreprocessPlan& plan) {
+  const std::int32_t width = plan.out.width;
+  const bool constant = plan.params.border == Border::kConstant;
+  if (constant) fill_border_row(plan);
+  for (std::int32_t y = 0; y < plan.out.height; ++y) {
+    plan.inside[y] = {0, width};
+    if (!constant) continue;
+    const RotatedRow row = rotated_row(plan.params.image_from_input, y);
+    const Columns x = find_inside(width, row.step_x, row.base_x, static_cast<float>(plan.source.width),
+                                  [&](std::int32_t column) { return row.image_x(column); });
+    const Columns y_inside = find_inside(width, row.step_y, row.base_y, static_cast<float>(plan.source.height),
+                                         [&](std::int32_t column) { return row.image_y(column); });
+    const std::int32_t begin = std::max(x.begin, y_inside.begin);
+    plan.inside[y] = {begin, std::max(begin, std::min(x.end, y_inside.end))};
+    copy_border_round(plan, y, plan.inside[y]);
+  }
+  active_kernels().rotated_rows(plan, 0, plan.out.height);
 }
 
 }  // namespace
@@ -138,29 +242,21 @@ std::size_t preprocess_workspace_bytes(const ImageView& source, const Preprocess
   return arena.used();
 }
 
-void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace) {
-  const KernelTable& kernels = active_kernels();
+void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace,
+                PreprocessTables* tables) {
   PreprocessPlan plan{};
   plan.source = source;
   plan.params = params;
   plan.out = out;
   Arena arena(workspace);
   take_plan(&arena, &plan);
-  if (!params.image_from_input.axis_aligned()) {
-    kernels.rotated_rows(plan, 0, out.height);
-    return;
+  if (params.image_from_input.axis_aligned()) {
+    provide_tables(&plan, tables);
+    preprocess_upright(plan);
+  } else {
+    tables->filled = false;  // their memory serves other purposes
+    preprocess_rotated(plan);
   }
-  fill_tables(&plan);
-  // Rows and columns that lie inside the image, the same for all planes.
-  const bool none = plan.x[0].begin == plan.x[0].end || plan.y[0].begin == plan.y[0].end;
-  const std::int32_t top = none ? out.height : plan.y[0].begin, bottom = none ? out.height : plan.y[0].end;
-  const std::int32_t left = plan.x[0].begin, right = plan.x[0].end;
-  if (top > 0 || bottom < out.height || left > 0 || right < out.width) fill_border_row(plan);
-  for (std::int32_t y = 0; y < top; ++y) copy_border(plan, y, 0, out.width);
-  for (std::int32_t y = top; y < bottom; ++y) copy_border(plan, y, 0, left);
-  for (std::int32_t y = top; y < bottom; ++y) copy_border(plan, y, right, out.width);
-  for (std::int32_t y = bottom; y < out.height; ++y) copy_border(plan, y, 0, out.width);
-  if (top < bottom) (params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows)(plan, top, bottom);
 }
 
 }  // namespace handpose

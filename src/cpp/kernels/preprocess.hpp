@@ -51,6 +51,11 @@ struct AxisTable {
   unsigned char* shuffles;  // kShuffleBytes per block, for what a level makes of the shifts
 };
 
+// Columns begin <= x < end.
+struct Columns {
+  std::int32_t begin, end;
+};
+
 // Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1
 // the chroma planes.
 struct PreprocessPlan {
@@ -59,17 +64,34 @@ struct PreprocessPlan {
   TensorView out;
   AxisTable x[2], y[2];       // unused with rotation
   bool paired;                // linear: see AxisTable
+  Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
   std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
-  float* levels[3];           // scalar: one row of the output in grey levels, in the order of the output channels
+  float* levels[3];           // one row of the output in grey levels, or of what is sampled from the planes
   unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
+};
+
+// The tables of the last call, in its workspace: a stream of frames of one geometry fills them once.
+struct PreprocessTables {
+  bool filled = false;
+  // What the tables depend on.
+  PixelFormat format{};
+  std::int32_t width = 0, height = 0, out_width = 0, out_height = 0;
+  Affine image_from_input;
+  Filter filter{};
+  Border border{};
+  // The tables.
+  AxisTable x[2]{}, y[2]{};
+  bool paired = false;
 };
 
 // Bytes of workspace that preprocess needs, or 0 where that cannot be expressed in a size_t.
 std::size_t preprocess_workspace_bytes(const ImageView& source, const PreprocessParams& params, const TensorView& out);
 
 // Preconditions: sides 1..kMaxSide; planes as plane_count and plane_channels say and packed within a row; `out` dense
-// and not overlapping the source; `workspace` aligned to 64 bytes. Does not allocate, throw or fail.
-void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace);
+// and not overlapping the source; `workspace` aligned to 64 bytes; `tables` as the last call with this workspace left
+// them, nothing else having written to it, or new ones. Does not allocate, throw or fail.
+void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace,
+                PreprocessTables* tables);
 
 }  // namespace handpose

@@ -10,9 +10,8 @@ namespace {
 constexpr std::int32_t kLinearBits = 14;
 // Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
 constexpr std::int32_t kMostBits = 17;
-constexpr std::int32_t kPairBytes = 16;   // of two neighbouring outputs, as AxisTable says
-constexpr std::int32_t kTapMultiple = 8;  // weights of an output, so that vectors of 8 never reach the next one's
-constexpr double kCubicA = -0.75;         // as cv2.INTER_CUBIC
+constexpr std::int32_t kPairBytes = 16;  // of two neighbouring outputs, as AxisTable says
+constexpr double kCubicA = -0.75;        // as cv2.INTER_CUBIC
 
 double keys_cubic(double distance) {
   const double d = std::fabs(distance);
@@ -128,7 +127,8 @@ std::int32_t axis_taps(Filter filter, const AxisMap& map) {
 }
 
 std::int32_t axis_weight_stride(Filter filter, std::int32_t taps) {
-  return filter == Filter::kLinear ? 2 : (taps + kTapMultiple - 1) / kTapMultiple * kTapMultiple;
+  if (filter == Filter::kLinear) return 2;
+  return taps <= 8 ? 8 : (taps + 15) / 16 * 16;  // so that vectors never reach the weights of the next output
 }
 
 void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* table) {

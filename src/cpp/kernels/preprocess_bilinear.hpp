@@ -72,7 +72,8 @@ class LinearRow {
 
   // The same where loads may reach too far.
   template <bool kPaired>
-  void sample_carefully(std::int32_t x, const std::int32_t* start, typename V::Float* components) const {
+  HANDPOSE_NOINLINE void sample_carefully(std::int32_t x, const std::int32_t* start,
+                                          typename V::Float* components) const {
     const std::int32_t* const at = offsets_ + x;
     if (at[0] <= last_load_ && at[kBlock - 1] <= last_load_) return sample<kPaired>(x, components);
     std::int32_t first_taps[kBlock];

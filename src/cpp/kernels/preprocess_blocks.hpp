@@ -55,7 +55,7 @@ class BlockWriter {
     if (kInterleaved) {
       const Float pixels[3] = {reversed_ ? v[2] : v[0], v[1], reversed_ ? v[0] : v[2]};
       if (count >= kBlock) return store_pixels(pixels, rows_[0] + at);
-      unsigned char block[3 * kBlock * sizeof(float)];
+      alignas(16) unsigned char block[3 * kBlock * sizeof(float)];
       store_pixels(pixels, block);
       std::memcpy(rows_[0] + at, block, static_cast<std::size_t>(count) * kPixel);
       return;
@@ -64,7 +64,7 @@ class BlockWriter {
       if (count >= kBlock) {
         store(v[c], rows_[c] + at);
       } else {
-        unsigned char block[kBlock * sizeof(float)];
+        alignas(16) unsigned char block[kBlock * sizeof(float)];
         store(v[c], block);
         std::memcpy(rows_[c] + at, block, static_cast<std::size_t>(count) * kItem);
       }

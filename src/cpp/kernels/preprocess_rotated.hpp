@@ -6,10 +6,18 @@
 namespace handpose {
 namespace {
 
-// Continuous image coordinates of a block of outputs, kept within the image.
+// Continuous image coordinates of a block of outputs.
 template <typename V>
 struct BlockPoints {
   typename V::Float x, y;
+};
+
+// Where a block finds its taps in a plane, and with which weights.
+template <typename V>
+struct BlockPlace {
+  BlockWeights<V> weights;
+  std::int32_t offsets[kBlock];
+  bool readable;
 };
 
 // One plane, of which any pixel may be sampled.
@@ -34,18 +42,21 @@ class RotatedPlane {
     return pitch <= 0x7fffffff / plane.height;
   }
 
-  HANDPOSE_INLINE void sample(const BlockPoints<V>& points, Float* components) const {
+  HANDPOSE_INLINE void locate(const BlockPoints<V>& points, BlockPlace<V>* place) const {
     typename V::Int column, row;
     const Float fx = split(V::multiply(points.x, V::all(to_plane_)), width_, &column);
     const Float fy = split(V::multiply(points.y, V::all(to_plane_)), height_, &row);
     const Float unit = V::all(0x1p-14f);
-    const BlockWeights<V> weights{V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
-                                  V::multiply(V::subtract(V::all(1.0f), fy), unit), V::multiply(fy, unit)};
-    std::int32_t offsets[kBlock];
-    if (V::store_offsets(V::template offsets<kChannels>(row, pitch_, column), last_load_, offsets)) {
-      V::template sample<kChannels, false, false>({row0_, row1_, offsets, nullptr}, weights, components);
+    place->weights = {V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
+                      V::multiply(V::subtract(V::all(1.0f), fy), unit), V::multiply(fy, unit)};
+    place->readable = V::store_offsets(V::template offsets<kChannels>(row, pitch_, column), last_load_, place->offsets);
+  }
+
+  HANDPOSE_INLINE void sample(const BlockPlace<V>& place, Float* components) const {
+    if (place.readable) {
+      V::template sample<kChannels, false, false>({row0_, row1_, place.offsets, nullptr}, place.weights, components);
     } else {
-      sample_copied(offsets, weights, components);
+      sample_copied(place, components);
     }
   }
 
@@ -58,11 +69,10 @@ class RotatedPlane {
     return V::subtract(position, V::to_float(*first));
   }
 
-  HANDPOSE_NOINLINE void sample_copied(const std::int32_t* offsets, const BlockWeights<V> weights,
-                                       Float* components) const {
+  HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, Float* components) const {
     CopiedTaps copy{};
-    const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, offsets, width_, &copy);
-    V::template sample<kChannels, false, false>(taps, weights, components);
+    const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, place.offsets, width_, &copy);
+    V::template sample<kChannels, false, false>(taps, place.weights, components);
   }
 
   const std::uint8_t* row0_;
@@ -75,41 +85,49 @@ template <typename V, PixelFormat kFormat, DType kDType, Layout kLayout>
 struct RotatedRows {
   using Float = typename V::Float;
   static constexpr int kSecond = plane_count(kFormat) > 1 ? 1 : 0, kThird = plane_count(kFormat) > 2 ? 2 : 0;
+  // From a coordinate to the sample is a long way for one block; several go it side by side.
+  static constexpr std::int32_t kBlocks = 8;
 
   static void run(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
     const Plane* const planes = plan.source.planes;
     const RotatedPlane<V, plane_channels(kFormat, 0)> first(planes[0], 1.0f);
     const RotatedPlane<V, plane_channels(kFormat, 1)> second(planes[kSecond], 0.5f);
     const RotatedPlane<V, plane_channels(kFormat, 1)> third(planes[kThird], 0.5f);
+    // The last plane of yuv420p mostly has the pitch of the one before it, and so the same offsets.
+    const bool apart = kThird != 0 && planes[kSecond].pitch_bytes != planes[kThird].pitch_bytes;
     const YuvToRgb yuv = plan.params.yuv;
-    const Float width = V::all(static_cast<float>(plan.source.width));
-    const Float height = V::all(static_cast<float>(plan.source.height));
-    const bool constant = plan.params.border == Border::kConstant;
-    Float border[3];
-    for (int c = 0; c < 3; ++c) border[c] = V::all(plan.params.border_value[channels_reversed(plan) ? 2 - c : c]);
     BlockWriter<V, kDType, kLayout> writer(plan);
+    BlockPlace<V> luma[kBlocks], chroma[kBlocks], others[kBlocks];
     for (std::int32_t y = begin; y < end; ++y) {
       const RotatedRow row = rotated_row(plan.params.image_from_input, y);
+      const std::int32_t right = plan.inside[y].end;
       writer.start_row(y);
-      for (std::int32_t x = 0; x < plan.out.width; x += kBlock) {
-        const Float column = V::add(V::all(static_cast<float>(x) + 0.5f), V::zero_to_seven());
-        const Float cx = V::add(V::multiply(V::all(row.step_x), column), V::all(row.base_x));
-        const Float cy = V::add(V::multiply(V::all(row.step_y), column), V::all(row.base_y));
-        const BlockPoints<V> points{V::clamp(cx, V::all(0.0f), width), V::clamp(cy, V::all(0.0f), height)};
-        const typename V::Mask inside = V::both_equal(points.x, cx, points.y, cy);
-        Float levels[3] = {border[0], border[1], border[2]};
-        if (!constant || V::any(inside)) {
-          first.sample(points, levels);
-          if (kSecond != 0) second.sample(points, levels + 1);
-          if (kThird != 0) third.sample(points, levels + 2);
-          to_components<V, kFormat>(yuv, levels);
-          if (constant && !V::every(inside)) {
-            for (int c = 0; c < 3; ++c) levels[c] = V::choose(inside, levels[c], border[c]);
-          }
+      for (std::int32_t left = plan.inside[y].begin; left < right; left += kBlocks * kBlock) {
+        const std::int32_t blocks = (right - left + kBlock - 1) / kBlock;
+        const std::int32_t count = blocks < kBlocks ? blocks : kBlocks;
+        for (std::int32_t i = 0; i < count; ++i) {
+          const BlockPoints<V> points = block_points(row, left + i * kBlock);
+          first.locate(points, &luma[i]);
+          if (kSecond != 0) second.locate(points, &chroma[i]);
+          if (apart) third.locate(points, &others[i]);
         }
-        writer.write(x, plan.out.width - x, levels);
+        for (std::int32_t i = 0; i < count; ++i) {
+          const std::int32_t x = left + i * kBlock;
+          Float levels[3];
+          first.sample(luma[i], levels);
+          if (kSecond != 0) second.sample(chroma[i], levels + 1);
+          if (kThird != 0) third.sample(apart ? others[i] : chroma[i], levels + 2);
+          to_components<V, kFormat>(yuv, levels);
+          writer.write(x, right - x, levels);
+        }
       }
     }
+  }
+
+  HANDPOSE_INLINE static BlockPoints<V> block_points(const RotatedRow& row, std::int32_t x) {
+    const Float column = V::add(V::all(static_cast<float>(x) + 0.5f), V::zero_to_seven());
+    return {V::add(V::multiply(V::all(row.step_x), column), V::all(row.base_x)),
+            V::add(V::multiply(V::all(row.step_y), column), V::all(row.base_y))};
   }
 };
 

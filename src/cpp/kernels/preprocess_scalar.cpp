@@ -162,26 +162,14 @@ void sample_point(const Plane& plane, float cx, float cy, float* const values[3]
 
 // One output, up to its grey levels in the order of the output channels.
 void sample_rotated(const PreprocessPlan& plan, const RotatedRow& row, std::int32_t x) {
-  const auto width = static_cast<float>(plan.source.width);
-  const auto height = static_cast<float>(plan.source.height);
-  const float column = static_cast<float>(x) + 0.5f;
-  float cx = row.step_x * column + row.base_x;
-  float cy = row.step_y * column + row.base_y;
-  const bool inside = cx >= 0.0f && cx <= width && cy >= 0.0f && cy <= height;
-  cx = cx < 0.0f ? 0.0f : cx > width ? width : cx;
-  cy = cy < 0.0f ? 0.0f : cy > height ? height : cy;
+  const float cx = row.image_x(x);
+  const float cy = row.image_y(x);
   for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
     const float to_plane = table == 0 ? 1.0f : 0.5f;
     float* const values[3] = {rows.of[0] + x, rows.of[1] != nullptr ? rows.of[1] + x : nullptr,
                               rows.of[2] != nullptr ? rows.of[2] + x : nullptr};
     sample_point(plane, cx * to_plane, cy * to_plane, values);
   });
-  // The border is given in output channels: it has to be set after the colour conversion.
-  if (is_yuv(plan.source.format)) convert_yuv(plan, x, x + 1);
-  if (plan.source.format == PixelFormat::kGray8) plan.levels[1][x] = plan.levels[2][x] = plan.levels[0][x];
-  if (!inside && plan.params.border == Border::kConstant) {
-    for (int c = 0; c < 3; ++c) plan.levels[c][x] = plan.params.border_value[c];
-  }
 }
 
 }  // namespace
@@ -207,8 +195,8 @@ void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end)
 void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   for (std::int32_t y = begin; y < end; ++y) {
     const RotatedRow row = rotated_row(plan.params.image_from_input, y);
-    for (std::int32_t x = 0; x < plan.out.width; ++x) sample_rotated(plan, row, x);
-    write_row(plan, y, 0, plan.out.width);
+    for (std::int32_t x = plan.inside[y].begin; x < plan.inside[y].end; ++x) sample_rotated(plan, row, x);
+    finish_row(plan, y, plan.inside[y].begin, plan.inside[y].end);
   }
 }
 

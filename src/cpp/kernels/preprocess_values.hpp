@@ -32,6 +32,9 @@ static inline bool channels_reversed(const PreprocessPlan& plan) {
 // A row of the rotated map: input (x + 0.5, y + 0.5) -> image, in float32.
 struct RotatedRow {
   float step_x, step_y, base_x, base_y;
+
+  float image_x(std::int32_t x) const { return step_x * (static_cast<float>(x) + 0.5f) + base_x; }
+  float image_y(std::int32_t x) const { return step_y * (static_cast<float>(x) + 0.5f) + base_y; }
 };
 
 // Keeps a coordinate of a far-away affine within what float multiplication and addition cannot overflow.

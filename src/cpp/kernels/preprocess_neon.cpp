@@ -1,0 +1,267 @@
+// The rows of preprocess with NEON.
+#include <arm_neon.h>
+
+#include "preprocess_rotated.hpp"
+#include "preprocess_taps.hpp"
+
+namespace handpose {
+namespace neon {
+namespace {
+
+struct Neon {
+  // Outputs 0 to 3 and 4 to 7.
+  using Float = float32x4x2_t;
+  using Int = int32x4x2_t;
+
+  HANDPOSE_INLINE static Float all(float value) { return {{vdupq_n_f32(value), vdupq_n_f32(value)}}; }
+  HANDPOSE_INLINE static Float add(Float a, Float b) {
+    return {{vaddq_f32(a.val[0], b.val[0]), vaddq_f32(a.val[1], b.val[1])}};
+  }
+  HANDPOSE_INLINE static Float subtract(Float a, Float b) {
+    return {{vsubq_f32(a.val[0], b.val[0]), vsubq_f32(a.val[1], b.val[1])}};
+  }
+  HANDPOSE_INLINE static Float multiply(Float a, Float b) {
+    return {{vmulq_f32(a.val[0], b.val[0]), vmulq_f32(a.val[1], b.val[1])}};
+  }
+  HANDPOSE_INLINE static Float clamp(Float v, Float low, Float high) {
+    return {{clamp_four(v.val[0], low.val[0], high.val[0]), clamp_four(v.val[1], low.val[1], high.val[1])}};
+  }
+  HANDPOSE_INLINE static Float load(const float* from) { return {{vld1q_f32(from), vld1q_f32(from + 4)}}; }
+  HANDPOSE_INLINE static Int load_pairs(const std::int16_t* pairs) {
+    return {{vreinterpretq_s32_s16(vld1q_s16(pairs)), vreinterpretq_s32_s16(vld1q_s16(pairs + 8))}};
+  }
+
+  HANDPOSE_INLINE static Float zero_to_seven() {
+    const float32x4_t first = {0.0f, 1.0f, 2.0f, 3.0f};
+    return {{first, vaddq_f32(first, vdupq_n_f32(4.0f))}};
+  }
+  HANDPOSE_INLINE static Int truncate(Float v) { return {{vcvtq_s32_f32(v.val[0]), vcvtq_s32_f32(v.val[1])}}; }
+  HANDPOSE_INLINE static Int round(Float v) { return {{vcvtnq_s32_f32(v.val[0]), vcvtnq_s32_f32(v.val[1])}}; }
+  HANDPOSE_INLINE static Float to_float(Int v) { return {{vcvtq_f32_s32(v.val[0]), vcvtq_f32_s32(v.val[1])}}; }
+  HANDPOSE_INLINE static Int at_most(Int v, std::int32_t most) {
+    return {{vminq_s32(v.val[0], vdupq_n_s32(most)), vminq_s32(v.val[1], vdupq_n_s32(most))}};
+  }
+
+  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
+  HANDPOSE_INLINE static Int weight_pairs(Int second) {
+    return {{pair_weights(second.val[0]), pair_weights(second.val[1])}};
+  }
+
+  template <int kChannels>
+  HANDPOSE_INLINE static Int offsets(Int row, std::int32_t pitch, Int column) {
+    return {{vmlaq_n_s32(vmulq_n_s32(column.val[0], kChannels), row.val[0], pitch),
+             vmlaq_n_s32(vmulq_n_s32(column.val[1], kChannels), row.val[1], pitch)}};
+  }
+
+  // Whether no offset is above `last`.
+  HANDPOSE_INLINE static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
+    vst1q_s32(to, offsets.val[0]);
+    vst1q_s32(to + 4, offsets.val[1]);
+    return vmaxvq_s32(vmaxq_s32(offsets.val[0], offsets.val[1])) <= last;
+  }
+
+  HANDPOSE_INLINE static void store_float(Float v, unsigned char* to) {
+    vst1q_u8(to, vreinterpretq_u8_f32(v.val[0]));
+    vst1q_u8(to + 16, vreinterpretq_u8_f32(v.val[1]));
+  }
+  HANDPOSE_INLINE static void store_half(Float v, unsigned char* to) { vst1q_u8(to, vreinterpretq_u8_u16(halves(v))); }
+  HANDPOSE_INLINE static void store_byte(Float v, unsigned char* to) { vst1_u8(to, bytes(v)); }
+
+  // The same for eight values of each of three channels, pixel by pixel.
+  HANDPOSE_INLINE static void store_float_pixels(const Float* v, unsigned char* to) {
+    for (int half = 0; half < 2; ++half) {
+      const float32x4x3_t pixels = {{v[0].val[half], v[1].val[half], v[2].val[half]}};
+      vst3q_f32(reinterpret_cast<float*>(to) + 12 * half, pixels);
+    }
+  }
+  HANDPOSE_INLINE static void store_half_pixels(const Float* v, unsigned char* to) {
+    const uint16x8x3_t pixels = {{halves(v[0]), halves(v[1]), halves(v[2])}};
+    vst3q_u16(reinterpret_cast<std::uint16_t*>(to), pixels);
+  }
+  HANDPOSE_INLINE static void store_byte_pixels(const Float* v, unsigned char* to) {
+    const uint8x8x3_t pixels = {{bytes(v[0]), bytes(v[1]), bytes(v[2])}};
+    vst3_u8(to, pixels);
+  }
+
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
+    for (int group = 0; group < 2; ++group) {
+      const Shuffles made = make_shuffles(vld1_u8(shifts), group, channels);
+      vst1q_u8(to + 32 * group, made.first);
+      vst1q_u8(to + 32 * group + 16, made.second);
+    }
+  }
+
+  // The bilinear samples of a block: channel c of the plane to components[c].
+  template <int kChannels, bool kPaired, bool kSameRows>
+  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Float* components) {
+    for (int group = 0; group < 2; ++group) {
+      Shuffles shuffles;
+      if (kPaired) {
+        shuffles = {vld1q_u8(taps.shuffles + 32 * group), vld1q_u8(taps.shuffles + 32 * group + 16)};
+      } else {
+        shuffles = make_shuffles(vcreate_u8(0x0800080008000800), group, kChannels);
+      }
+      const uint32x4_t across = vreinterpretq_u32_s32(w.across.val[group]);
+      const uint16x4_t weights[2] = {vmovn_u32(across), vshrn_n_u32(across, 16)};
+      uint32x4_t top[3], bottom[3];
+      sum_across<kChannels, kPaired>(taps.row0, taps.offsets + 4 * group, shuffles, weights, top);
+      sum_across<kChannels, kPaired>(taps.row1, taps.offsets + 4 * group, shuffles, weights, bottom);
+      for (int c = 0; c < kChannels; ++c) {
+        components[c].val[group] = vaddq_f32(vmulq_f32(vcvtq_f32_u32(top[c]), w.above.val[group]),
+                                             vmulq_f32(vcvtq_f32_u32(bottom[c]), w.below.val[group]));
+      }
+    }
+  }
+
+  // Sums over rows: `count` columns to `to`.
+  static void reduce_rows(const WeightedRows& rows, std::int32_t count, std::int16_t* to) {
+    constexpr std::int32_t kColumns = 16;
+    std::int32_t at = 0;
+    if (count < kColumns) {
+      for (; at < count; ++at) to[at] = reduce_column(rows, at);
+    }
+    while (at < count) {
+      if (at > count - kColumns) at = count - kColumns;  // again some of the columns before
+      reduce_columns(rows, at, to + at);
+      at += kColumns;
+    }
+  }
+
+  // Channels apart: `count` samples to each row of `to`.
+  template <int kChannels>
+  static void split(const std::int16_t* from, std::int32_t count, std::int16_t* const* to) {
+    std::int32_t at = 0;
+    for (; at + 8 <= count; at += 8) {
+      if (kChannels == 2) {
+        const int16x8x2_t parts = vld2q_s16(from + 2 * at);
+        for (int c = 0; c < 2; ++c) vst1q_s16(to[c] + at, parts.val[c]);
+      } else {
+        const int16x8x3_t parts = vld3q_s16(from + 3 * at);
+        for (int c = 0; c < 3; ++c) vst1q_s16(to[c] + at, parts.val[c]);
+      }
+    }
+    for (; at < count; ++at) {
+      for (int c = 0; c < kChannels; ++c) to[c][at] = from[at * kChannels + c];
+    }
+  }
+
+  // Weighted sums of the samples of a row, clamped to whole grey levels; writes whole blocks.
+  static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
+    const std::int32_t taps = axis.stride, last = axis.end;
+    const int shift = 6 + axis.bits;
+    for (std::int32_t x = axis.begin; x < last; x += 4) {
+      const std::int16_t* const weights = axis.weights + static_cast<std::ptrdiff_t>(x) * taps;
+      int32x4_t sums[4];
+      for (int i = 0; i < 4; ++i) sums[i] = weigh(row + axis.start[x + i], weights + i * taps, taps);
+      const int32x4_t sum = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+      const int32x4_t level = vshlq_s32(vaddq_s32(sum, vdupq_n_s32(1 << (shift - 1))), vdupq_n_s32(-shift));
+      vst1q_f32(to + x, vcvtq_f32_s32(vminq_s32(vmaxq_s32(level, vdupq_n_s32(0)), vdupq_n_s32(255))));
+    }
+  }
+
+ private:
+  // Byte indices of four outputs into 32 bytes, two pairs: the first taps of channel 0, of channel 1 and so on; the
+  // second taps likewise.
+  struct Shuffles {
+    uint8x16_t first, second;
+  };
+
+  HANDPOSE_INLINE static Shuffles make_shuffles(uint8x8_t shifts, int group, int channels) {
+    const uint32x2_t fours = vreinterpret_u32_u8(shifts);
+    const uint32x4_t four = group == 0 ? vdupq_lane_u32(fours, 0) : vdupq_lane_u32(fours, 1);
+    const uint8x16_t pairs = vcombine_u8(vcreate_u8(0x1111010110100000), vcreate_u8(0x1313030312120202));
+    const uint8x16_t first = vaddq_u8(vreinterpretq_u8_u32(four), pairs);
+    return {first, vaddq_u8(first, vdupq_n_u8(static_cast<std::uint8_t>(channels)))};
+  }
+
+  // The sums of both taps across, for four outputs.
+  template <int kChannels, bool kPaired>
+  HANDPOSE_INLINE static void sum_across(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
+                                         const uint16x4_t* weights, uint32x4_t* sums) {
+    uint8x16x2_t pairs;
+    if (kPaired) {
+      pairs = {{vld1q_u8(row + at[0]), vld1q_u8(row + at[2])}};
+    } else {
+      pairs = {{vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1])),
+                vcombine_u8(vld1_u8(row + at[2]), vld1_u8(row + at[3]))}};
+    }
+    const uint8x16_t first = vqtbl2q_u8(pairs, shuffles.first), second = vqtbl2q_u8(pairs, shuffles.second);
+    const uint16x8_t first01 = vmovl_u8(vget_low_u8(first)), second01 = vmovl_u8(vget_low_u8(second));
+    sums[0] = sum_taps(vget_low_u16(first01), vget_low_u16(second01), weights);
+    if (kChannels > 1) sums[1] = sum_taps(vget_high_u16(first01), vget_high_u16(second01), weights);
+    if (kChannels < 3) return;
+    const uint16x4_t first2 = vget_low_u16(vmovl_u8(vget_high_u8(first)));
+    const uint16x4_t second2 = vget_low_u16(vmovl_u8(vget_high_u8(second)));
+    sums[2] = sum_taps(first2, second2, weights);
+  }
+
+  HANDPOSE_INLINE static uint32x4_t sum_taps(uint16x4_t first, uint16x4_t second, const uint16x4_t* weights) {
+    return vmlal_u16(vmull_u16(first, weights[0]), second, weights[1]);
+  }
+
+  // Not vminq and vmaxq: they give a zero of either sign the other one's.
+  HANDPOSE_INLINE static float32x4_t clamp_four(float32x4_t v, float32x4_t low, float32x4_t high) {
+    return vbslq_f32(vcltq_f32(v, low), low, vbslq_f32(vcgtq_f32(v, high), high, v));
+  }
+
+  HANDPOSE_INLINE static int32x4_t pair_weights(int32x4_t second) {
+    return vorrq_s32(vshlq_n_s32(second, 16), vsubq_s32(vdupq_n_s32(1 << 14), second));
+  }
+
+  HANDPOSE_INLINE static uint16x8_t halves(Float v) {
+    return vcombine_u16(vreinterpret_u16_f16(vcvt_f16_f32(v.val[0])), vreinterpret_u16_f16(vcvt_f16_f32(v.val[1])));
+  }
+
+  // Every step saturates.
+  HANDPOSE_INLINE static uint8x8_t bytes(Float v) {
+    return vqmovn_u16(vcombine_u16(vqmovn_u32(vcvtnq_u32_f32(v.val[0])), vqmovn_u32(vcvtnq_u32_f32(v.val[1]))));
+  }
+
+  HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
+    const std::uint8_t* row = rows.row + column;
+    int32x4_t sums[4];
+    for (int32x4_t& sum : sums) sum = vdupq_n_s32(1 << (rows.drop - 1));
+    for (std::int32_t k = 0; k < rows.taps; ++k, row += rows.pitch_bytes) {
+      const uint8x16_t bytes16 = vld1q_u8(row);
+      const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes16)));
+      const int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(bytes16)));
+      const std::int16_t weight = rows.weights[k];
+      sums[0] = vmlal_n_s16(sums[0], vget_low_s16(low), weight);
+      sums[1] = vmlal_n_s16(sums[1], vget_high_s16(low), weight);
+      sums[2] = vmlal_n_s16(sums[2], vget_low_s16(high), weight);
+      sums[3] = vmlal_n_s16(sums[3], vget_high_s16(high), weight);
+    }
+    const int32x4_t drop = vdupq_n_s32(-rows.drop);
+    for (int32x4_t& sum : sums) sum = vshlq_s32(sum, drop);
+    vst1q_s16(to, vcombine_s16(vmovn_s32(sums[0]), vmovn_s32(sums[1])));
+    vst1q_s16(to + 8, vcombine_s16(vmovn_s32(sums[2]), vmovn_s32(sums[3])));
+  }
+
+  // Partial sums of weighted samples, a multiple of eight.
+  HANDPOSE_INLINE static int32x4_t weigh(const std::int16_t* samples, const std::int16_t* weights, std::int32_t taps) {
+    int32x4_t sum = vdupq_n_s32(0);
+    for (std::int32_t k = 0; k < taps; k += 8) {
+      const int16x8_t sample = vld1q_s16(samples + k), weight = vld1q_s16(weights + k);
+      sum = vmlal_s16(sum, vget_low_s16(sample), vget_low_s16(weight));
+      sum = vmlal_s16(sum, vget_high_s16(sample), vget_high_s16(weight));
+    }
+    return sum;
+  }
+};
+
+}  // namespace
+
+void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  run_rows<LinearRows, Neon>(plan, begin, end);
+}
+
+void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  run_rows<TapsRows, Neon>(plan, begin, end);
+}
+
+void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  rotated_rows_of<Neon>(plan, begin, end);
+}
+
+}  // namespace neon
+}  // namespace handpose

@@ -1,0 +1,80 @@
+// The filters "antialias" and "cubic" of preprocess in blocks; see preprocess_blocks.hpp.
+//
+// V::reduce_rows makes the weighted sum of rows of bytes, V::split puts the channels of a row apart, and V::weigh_row
+// makes the weighted sums along a row.
+#pragma once
+
+#include "preprocess_blocks.hpp"
+
+namespace handpose {
+namespace {
+
+// Rows of a plane and their weights; sum >> drop is in 1/64 grey level.
+struct WeightedRows {
+  const std::uint8_t* row;
+  std::ptrdiff_t pitch_bytes;
+  const std::int16_t* weights;
+  std::int32_t taps;
+  std::int32_t drop;
+};
+
+// The rows of output y that have any weight.
+inline WeightedRows weighted_rows(const Plane& plane, const AxisTable& axis, std::int32_t y) {
+  const std::int16_t* weights = axis.weights + static_cast<std::ptrdiff_t>(y) * axis.stride;
+  std::int32_t first = 0, taps = axis.taps;
+  while (taps > 1 && weights[taps - 1] == 0) --taps;
+  while (first < taps - 1 && weights[first] == 0) ++first;
+  return {plane.row(axis.start[y] + first), plane.pitch_bytes, weights + first, taps - first, axis.bits - 6};
+}
+
+inline std::int16_t reduce_column(const WeightedRows& rows, std::int32_t column) {
+  std::int32_t sum = 1 << (rows.drop - 1);
+  for (std::int32_t k = 0; k < rows.taps; ++k) sum += rows.weights[k] * rows.row[k * rows.pitch_bytes + column];
+  return static_cast<std::int16_t>(sum >> rows.drop);
+}
+
+// One row of one plane: first all columns that outputs need are summed over the rows, then along the row. The channels
+// go to `levels`, in whole grey levels.
+template <typename V, int kChannels>
+void sample_taps(const PreprocessPlan& plan, const Plane& plane, int table, std::int32_t y, float* const* levels) {
+  const AxisTable& axis = plan.x[table];
+  const std::int32_t ends[2] = {axis.start[axis.begin], axis.start[axis.end - 1]};
+  const bool rising = ends[0] < ends[1];
+  const std::int32_t first = rising ? ends[0] : ends[1];
+  const std::int32_t count = (rising ? ends[1] : ends[0]) + axis.taps - first;
+  WeightedRows rows = weighted_rows(plane, plan.y[table], y);
+  rows.row += first * kChannels;
+  if constexpr (kChannels == 1) {
+    V::reduce_rows(rows, count, plan.reduced[0] + first);
+  } else {
+    V::reduce_rows(rows, count * kChannels, plan.interleaved);
+    std::int16_t* const parts[3] = {plan.reduced[0] + first, plan.reduced[1] + first, plan.reduced[2] + first};
+    V::template split<kChannels>(plan.interleaved, count, parts);
+  }
+  for (int c = 0; c < kChannels; ++c) V::weigh_row(plan.reduced[c], axis, levels[c]);
+}
+
+template <typename V, PixelFormat kFormat, DType kDType, Layout kLayout>
+struct TapsRows {
+  static void run(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+    const Plane* const planes = plan.source.planes;
+    const std::int32_t left = plan.x[0].begin, right = plan.x[0].end;
+    BlockWriter<V, kDType, kLayout> writer(plan);
+    for (std::int32_t y = begin; y < end; ++y) {
+      sample_taps<V, plane_channels(kFormat, 0)>(plan, planes[0], 0, y, plan.levels);
+      for (int i = 1; i < plane_count(kFormat); ++i) {
+        sample_taps<V, plane_channels(kFormat, 1)>(plan, planes[i], 1, y, plan.levels + i);
+      }
+      writer.start_row(y);
+      for (std::int32_t x = left; x < right; x += kBlock) {
+        typename V::Float levels[3];
+        for (int c = 0; c < 3; ++c) levels[c] = V::load(plan.levels[c] + x);
+        to_components<V, kFormat>(plan.params.yuv, levels);
+        writer.write(x, right - x, levels);
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace handpose
