@@ -57,7 +57,7 @@ class Pipeline:
         Hands only, as all that follow. How many hands at most; 1 unless given.
     redetect_every : int, optional
         While some but fewer than `max_hands` are followed, the palm detector looks for others every so many frames;
-        5 unless given. Where none is followed, and where one has just been lost, it looks at once.
+        10 unless given. Where none is followed, and where one has just been lost, it looks at once.
     smoothing : {"off", "light", "strong"}, optional
         Of `keypoints` and `world`; ``"off"`` unless given. Never touches how hands are followed.
     mirrored : bool, optional

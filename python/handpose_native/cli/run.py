@@ -100,7 +100,7 @@ def _add_hands_arguments(run: argparse.ArgumentParser) -> None:
     hands.add_argument("--smoothing", choices=["off", "light", "strong"], help="steadier joints, a little later")
     hands.add_argument("--mirrored", action="store_true", default=None, help="the picture is mirrored, as a selfie is")
     hands.add_argument(
-        "--redetect-every", type=positive, metavar="N", help="look for further hands every N frames (else 5)"
+        "--redetect-every", type=positive, metavar="N", help="look for further hands every N frames (else 10)"
     )
     hands.add_argument(
         "--no-tracking",

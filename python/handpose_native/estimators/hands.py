@@ -63,7 +63,7 @@ class HandsOptions:
     """
 
     max_hands: int = 1
-    redetect_every: int = 5
+    redetect_every: int = 10
     min_presence: float = 0.5
     min_palm_score: float = 0.5
     mirrored: bool = False
