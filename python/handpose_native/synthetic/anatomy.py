@@ -1,6 +1,6 @@
 """The measures of an adult right hand, in millimetres.
 
-The frame of the hand has its origin in the wrist joint, x towards the thumb's side (radial), y towards the fingers
+The frame of the hand has its origin in the wrist (the middle of its bones, about which the hand turns), x towards the thumb's side (radial), y towards the fingers
 (distal) and z out of the palm (palmar). A left hand is the mirror image, x turned round.
 
 Lengths of the bones and of the soft tissue beyond the finger tips are the means of Buryanov A. and Kotiuk V.,
@@ -48,11 +48,11 @@ class Digit(NamedTuple):
 
 
 DIGITS: tuple[Digit, ...] = (
-    Digit("thumb", (17.0, 14.0, 9.0), (46.22, 31.57, 21.67), (13.0, 11.2, 9.8, 7.4), 5.67),
-    Digit("index", (13.0, 26.5, 0.0), (68.12, 39.78, 22.38, 15.82), (9.5, 10.2, 8.9, 7.7, 6.1), 3.84, 9.5, -3.0),
-    Digit("middle", (3.5, 29.5, -2.0), (64.60, 44.63, 26.33, 17.40), (9.5, 10.4, 9.1, 7.9, 6.3), 3.95, 1.5, 0.0),
-    Digit("ring", (-6.5, 28.0, -1.5), (58.00, 41.37, 25.65, 17.30), (9.0, 9.8, 8.5, 7.4, 5.9), 3.95, -8.5, 5.0),
-    Digit("little", (-15.5, 24.0, 1.0), (53.69, 32.74, 18.11, 15.96), (8.5, 8.9, 7.4, 6.5, 5.1), 3.73, -17.0, 10.0),
+    Digit("thumb", (19.5, 7.5, 8.5), (46.22, 31.57, 21.67), (13.0, 11.2, 9.8, 7.4), 5.67),
+    Digit("index", (13.0, 18.5, 0.0), (68.12, 39.78, 22.38, 15.82), (9.5, 10.2, 8.9, 7.7, 6.1), 3.84, 9.5, -3.0),
+    Digit("middle", (3.5, 21.5, -2.0), (64.60, 44.63, 26.33, 17.40), (9.5, 10.4, 9.1, 7.9, 6.3), 3.95, 1.5, 0.0),
+    Digit("ring", (-6.5, 21.5, -1.5), (58.00, 41.37, 25.65, 17.30), (9.0, 9.8, 8.5, 7.4, 5.9), 3.95, -8.5, 5.0),
+    Digit("little", (-15.5, 18.0, 1.0), (53.69, 32.74, 18.11, 15.96), (8.5, 8.9, 7.4, 6.5, 5.1), 3.73, -17.0, 10.0),
 )
 
 #: From the wrist to the elbow: the radius bone of an adult is about 240 mm long.

@@ -56,12 +56,12 @@ class Flesh(NamedTuple):
 
 # Pads of the palm that do not move: start, end, radii. Bones lie on the back of the hand, the flesh in front of them.
 _PADS = (
-    ((-17.0, 14.0, 6.0), (-27.0, 58.0, 5.5), 13.0, 9.5),  # hypothenar, the little finger's side
-    ((-6.0, 16.0, 4.0), (6.0, 16.0, 4.0), 14.5, 14.5),  # carpus
-    ((-4.0, 30.0, 5.5), (-10.0, 66.0, 4.5), 11.0, 10.0),  # hollow of the palm
-    ((6.0, 32.0, 5.5), (9.0, 70.0, 4.5), 11.0, 10.0),
-    ((21.0, 86.0, 5.0), (4.0, 89.0, 4.5), 9.0, 9.5),  # pads below the fingers
-    ((4.0, 89.0, 4.5), (-29.0, 71.0, 5.0), 9.5, 8.0),
+    ((-17.0, 7.0, 6.0), (-27.0, 51.0, 5.5), 13.0, 9.5),  # hypothenar, the little finger's side
+    ((-7.0, 4.0, 3.0), (7.0, 4.0, 3.0), 14.5, 14.5),  # carpus
+    ((-4.0, 22.0, 5.5), (-10.0, 59.0, 4.5), 11.0, 10.0),  # hollow of the palm
+    ((6.0, 24.0, 5.5), (9.0, 62.0, 4.5), 11.0, 10.0),
+    ((21.0, 78.0, 5.0), (4.0, 81.0, 4.5), 9.0, 9.5),  # pads below the fingers
+    ((4.0, 81.0, 4.5), (-29.0, 65.0, 5.0), 9.5, 8.0),
 )
 
 
@@ -119,20 +119,20 @@ def _add_webs(add, joints: NDArray[np.float64], skeleton: Skeleton) -> None:  # 
     ball = skeleton.bone_axes[0, 0]
     add(saddle + 2.0 * ball[2], thumb - 6.0 * ball[1] + 2.0 * ball[2], (13.0, 10.5), ball[2])
     middle = saddle + 0.55 * (thumb - saddle)
-    add((9.0, 24.0, 8.0), 0.72 * middle + 0.28 * np.array([10.0, 50.0, 4.0]), (12.5, 11.0), palm_axis)
-    index_root = np.array([22.0, 74.0, 2.0])
+    add((10.0, 16.0, 8.0), 0.72 * middle + 0.28 * np.array([10.0, 42.0, 4.0]), (12.5, 11.0), palm_axis)
+    index_root = np.array([22.0, 66.0, 2.0])
     for share, radius in ((0.35, 8.5), (0.62, 7.0), (0.86, 5.5)):
-        add(saddle + share * (thumb - saddle), np.array([14.0, 34.0, 2.0]) * (1 - share) + index_root * share,
+        add(saddle + share * (thumb - saddle), np.array([14.0, 26.0, 2.0]) * (1 - share) + index_root * share,
             (radius, radius), palm_axis)  # fmt: skip
 
 
 def _add_forearm(add, axes: NDArray[np.float64], sleeve: bool) -> None:  # type: ignore[no-untyped-def]
     across, along, palmar = axes
-    for side in (-1.0, 1.0):
-        wrist = side * 11.0 * across + 2.0 * along
+    for side in (-1.0, 0.0, 1.0):
+        wrist = side * 11.5 * across - 6.0 * along + 1.5 * palmar
         middle = side * 14.0 * across - 0.45 * FOREARM_MM * along
         elbow = side * 17.0 * across - FOREARM_MM * along
-        add(wrist, middle, (16.0, 20.0), palmar)
+        add(wrist, middle, (15.5, 20.0), palmar)
         if sleeve:
             cuff = wrist + 0.72 * (middle - wrist)
             add(cuff, elbow, (24.5, 33.0), palmar, melts=False, part=Part.SLEEVE)

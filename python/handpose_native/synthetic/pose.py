@@ -54,7 +54,7 @@ class HandPose:
     middle: tuple[float, float, float, float] = (0.0, 0.0, 4.0, 3.0)
     ring: tuple[float, float, float, float] = (0.0, 0.0, 4.0, 3.0)
     little: tuple[float, float, float, float] = (0.0, 0.0, 4.0, 3.0)
-    thumb: tuple[float, float, float, float, float] = (46.0, 16.0, 30.0, 8.0, 4.0)
+    thumb: tuple[float, float, float, float, float] = (47.0, 24.0, 34.0, 8.0, 4.0)
     wrist: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
@@ -87,8 +87,8 @@ class HandPose:
         return replace(self, wrist=(flexion_deg, deviation_deg))
 
 
-_BENT = (0.0, 82.0, 98.0, 62.0)
-_ACROSS = (22.0, 44.0, 62.0, 38.0, 40.0)  # the thumb laid over flexed fingers
+_BENT = (0.0, 86.0, 106.0, 72.0)
+_ACROSS = (30.0, 42.0, 10.0, 52.0, 34.0)  # the thumb laid over flexed fingers
 
 #: Named poses.
 POSES: dict[str, HandPose] = {
@@ -104,16 +104,16 @@ POSES: dict[str, HandPose] = {
     ),
     "fist": HandPose(index=(-4, *_BENT[1:]), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=_ACROSS),
     "point": HandPose(
-        index=(0, 2, 5, 3), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(24, 42, 60, 40, 36)
+        index=(0, 2, 5, 3), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(29, 43, 10, 55, 38)
     ),
     "victory": HandPose(
-        index=(8, 0, 3, 2), middle=(-7, 0, 3, 2), ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(16, 46, 66, 46, 44)
+        index=(8, 0, 3, 2), middle=(-7, 0, 3, 2), ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(27, 45, 8, 60, 44)
     ),
     "thumb_up": HandPose(
         index=(-4, *_BENT[1:]), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(70, 6, 20, -6, -14)
     ),
     "pinch": HandPose(
-        index=(0, 48, 50, 26), middle=(0, 22, 26, 12), ring=(0, 14, 20, 10), little=(0, 10, 16, 8), thumb=(34, 44, 50, 12, 26)
+        index=(0, 44, 56, 36), middle=(0, 22, 26, 12), ring=(0, 14, 20, 10), little=(0, 10, 16, 8), thumb=(12, 22, 36, 10, 3)
     ),
 }
 

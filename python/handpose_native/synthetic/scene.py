@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Board", "Camera", "HandTruth", "Scene", "SceneHand", "SyntheticFrame", "hand_rotation"]
 
-_PALM_CENTER = (0.0, 60.0, 0.0)  # mm, in the frame of the hand
+_PALM_CENTER = (0.0, 52.0, 0.0)  # mm, in the frame of the hand
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _skin(place: _Place, skin: int) -> Floats:
     palm = 0.55 * back + 0.45 * rose * (0.35 + 0.65 * float(back.max()) ** 0.5)
     share = _ramp(place.palmar, -0.35, 0.35)[:, None]
     colors: Floats = back + share * (palm - back)
-    tips = (place.part == Part.FINGER_TIP) * 0.22 * share[:, 0]
+    tips = (place.part == Part.FINGER_TIP) * 0.24 * share[:, 0] * _ramp(place.along, 0.0, 0.9)
     knuckles = (place.part != Part.PALM) * np.exp(-((place.along - 0.0) / 0.16) ** 2) * 0.15 * (1 - share[:, 0])
     colors = colors * (1 - (tips + knuckles)[:, None] * (1 - rose / rose.max()))
     colors *= 1 - _creases(place)[:, None] * np.float32((0.34, 0.46, 0.48))
@@ -149,9 +149,9 @@ def _creases(place: _Place) -> Floats:
     joint = np.exp(-((place.along - 0.02) / 0.035) ** 2) * finger * _ramp(place.palmar, 0.2, 0.6)
     x, y = place.local_mm[:, 0], place.local_mm[:, 1]
     lines = (
-        (np.abs(y - (70.0 + 0.0035 * (x + 30.0) ** 2)), (x > -32) & (x < 14)),  # heart
-        (np.abs(y - (64.0 + 0.40 * (x - 20.0))), (x > -20) & (x < 26)),  # head
-        (np.abs(np.hypot(x - 30.0, y - 36.0) - 29.0), (x < 24) & (y > 14) & (y < 64)),  # life
+        (np.abs(y - (62.0 + 0.0035 * (x + 30.0) ** 2)), (x > -32) & (x < 14)),  # heart
+        (np.abs(y - (56.0 + 0.40 * (x - 20.0))), (x > -20) & (x < 26)),  # head
+        (np.abs(np.hypot(x - 30.0, y - 28.0) - 29.0), (x < 24) & (y > 6) & (y < 56)),  # life
     )
     palm = np.zeros_like(x)
     for gap, inside in lines:
