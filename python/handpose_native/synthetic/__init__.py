@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from .backgrounds import BACKGROUNDS, make_background
+from .motions import MOTIONS, Clip, iter_clip, render_clip
 from .pose import POSES, HandPose
-from .rendering import render
+from .rendering import render, render_exposure
 from .scene import Board, Camera, HandTruth, Scene, SceneHand, SyntheticFrame, hand_rotation
 from .shading import SKIN_TONES, Lighting
 
 __all__ = [
     "BACKGROUNDS",
+    "MOTIONS",
     "POSES",
     "SKIN_TONES",
     "Board",
     "Camera",
+    "Clip",
     "HandPose",
     "HandTruth",
     "Lighting",
@@ -21,6 +24,9 @@ __all__ = [
     "SceneHand",
     "SyntheticFrame",
     "hand_rotation",
+    "iter_clip",
     "make_background",
     "render",
+    "render_clip",
+    "render_exposure",
 ]

@@ -23,6 +23,7 @@ _MELT_MM, _EDGE_MM = 2.6, 0.9
 _BLOCK_PX = 48  # the arrays of a block of this size stay in a core's cache
 _REACH_MM = 13.0  # capsules this close to a block's rays may still darken or melt into what the rays meet
 _MAX_STEPS = 48
+_TOUCH_PX = 0.1  # a ray this close has arrived
 _STEP = 0.93  # of the distance: that to a cone is overestimated by up to a twentieth
 _OPENNESS_MM = (4.0, 11.0)  # where, above the surface, it is asked how near other parts are
 
@@ -165,14 +166,14 @@ def _march(
         closest_at[active[nearer]] = t[nearer]
         t = t + _STEP * np.maximum(gap, 0.5 * pixel * t)
         distance[active] = t
-        going = (in_pixels > 0.1) & (t < end)
+        going = (in_pixels > _TOUCH_PX) & (t < end)
         count = np.count_nonzero(going)
         if not count:
             break
         if count < 0.8 * len(going):
             active, to_start, to_axis = active[going], to_start[:, going], to_axis[:, going]
     hit = np.flatnonzero(closest < 1.0)
-    return hit, closest_at[hit], 1.0 - np.clip(closest[hit], 0.0, 1.0)
+    return hit, closest_at[hit], np.minimum((1.0 - closest[hit]) / (1.0 - _TOUCH_PX), 1.0).astype(np.float32)
 
 
 def _squares(solid: Solid) -> tuple[Floats, Floats, Floats]:

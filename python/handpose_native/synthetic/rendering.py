@@ -16,12 +16,14 @@ from .scene import HandTruth, SyntheticFrame
 from .shading import hand_colors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .scene import Board, Camera, Scene, SceneHand
     from .shading import Lighting
 
-__all__ = ["render"]
+__all__ = ["render", "render_exposure"]
 
 _WRIST_RADIUS_MM = 16.0
 # Half thickness of the flesh round each joint, in the order of the joints.
@@ -55,6 +57,38 @@ def render(scene: Scene) -> SyntheticFrame:
     ArgumentError
         If a joint of a hand is not in front of the camera.
     """
+    picture, truths = _seen(scene)
+    return SyntheticFrame(_exposed(picture, scene), truths)
+
+
+def render_exposure(scenes: Sequence[Scene]) -> SyntheticFrame:
+    """Render the blur of things that move while light is taken in.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Instants of one exposure, evenly spaced, at least one.
+
+    Returns
+    -------
+    SyntheticFrame
+        The mean of the pictures, with the noise of the middle scene; the truth is that of the middle scene.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no scene, or as :func:`render`.
+    """
+    if not scenes:
+        raise ArgumentError("render_exposure: scenes must hold at least one scene; got none")
+    middle = len(scenes) // 2
+    seen = [_seen(scene) for scene in scenes]
+    picture = np.mean([picture for picture, _ in seen], axis=0, dtype=np.float32)
+    return SyntheticFrame(_exposed(picture, scenes[middle]), seen[middle][1])
+
+
+def _seen(scene: Scene) -> tuple[NDArray[np.float32], tuple[HandTruth, ...]]:
+    """Return the picture without noise, RGB, and the truth."""
     camera = scene.camera
     joints = [_joints(hand) for hand in scene.hands]
     for number, points in enumerate(joints):
@@ -65,8 +99,9 @@ def render(scene: Scene) -> SyntheticFrame:
     depths = [_depth(layer, camera.size_hw) for layer in (*layers, *boards)]
     picture = _background(scene)
     _compose(picture, [*layers, *boards], depths)
-    truths = tuple(_truth(number, hand, joints[number], depths, camera) for number, hand in enumerate(scene.hands))
-    return SyntheticFrame(_exposed(picture, scene), truths)
+    return picture, tuple(
+        _truth(number, hand, joints[number], depths, camera) for number, hand in enumerate(scene.hands)
+    )
 
 
 def _joints(hand: SceneHand) -> NDArray[np.float64]:
@@ -166,7 +201,7 @@ def _truth(
     for other, depth in enumerate(depths):
         seen = depth[rows[at], columns[at]]
         if other == number:
-            self_hidden[at] = seen < away - 1.5 * hand.scale * _JOINT_RADII_MM[at]
+            self_hidden[at] = seen < away - 2.0 * hand.scale * _JOINT_RADII_MM[at]
         else:
             visible[at] &= seen > away - hand.scale * _JOINT_RADII_MM[at]
     return HandTruth(
