@@ -1,7 +1,8 @@
 """The measures of an adult right hand, in millimetres.
 
-The frame of the hand has its origin in the wrist (the middle of its bones, about which the hand turns), x towards the thumb's side (radial), y towards the fingers
-(distal) and z out of the palm (palmar). A left hand is the mirror image, x turned round.
+The frame of the hand has its origin in the wrist (the middle of its bones, about which the hand turns), x towards the
+thumb's side (radial), y towards the fingers (distal) and z out of the palm (palmar). A left hand is the mirror image, x
+turned round.
 
 Lengths of the bones and of the soft tissue beyond the finger tips are the means of Buryanov A. and Kotiuk V.,
 "Proportions of Hand Segments", International Journal of Morphology 28(3), 2010, pp. 755-758 (X-rays of 66 adults).

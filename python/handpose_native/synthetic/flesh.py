@@ -14,6 +14,8 @@ import numpy as np
 from .anatomy import DIGITS, FOREARM_MM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from .pose import Skeleton
@@ -56,13 +58,25 @@ class Flesh(NamedTuple):
 
 # Pads of the palm that do not move: start, end, radii. Bones lie on the back of the hand, the flesh in front of them.
 _PADS = (
-    ((-17.0, 7.0, 6.0), (-27.0, 51.0, 5.5), 13.0, 9.5),  # hypothenar, the little finger's side
-    ((-7.0, 4.0, 3.0), (7.0, 4.0, 3.0), 14.5, 14.5),  # carpus
-    ((-4.0, 22.0, 5.5), (-10.0, 59.0, 4.5), 11.0, 10.0),  # hollow of the palm
-    ((6.0, 24.0, 5.5), (9.0, 62.0, 4.5), 11.0, 10.0),
-    ((21.0, 78.0, 5.0), (4.0, 81.0, 4.5), 9.0, 9.5),  # pads below the fingers
-    ((4.0, 81.0, 4.5), (-29.0, 65.0, 5.0), 9.5, 8.0),
+    ((-17.0, 7.0, 6.0), (-27.0, 51.0, 5.5), (13.0, 9.5)),  # hypothenar, the little finger's side
+    ((-7.0, 4.0, 3.0), (7.0, 4.0, 3.0), (14.5, 14.5)),  # carpus
+    ((-4.0, 22.0, 5.5), (-10.0, 59.0, 4.5), (11.0, 10.0)),  # hollow of the palm
+    ((6.0, 24.0, 5.5), (9.0, 62.0, 4.5), (11.0, 10.0)),
+    ((21.0, 78.0, 5.0), (4.0, 81.0, 4.5), (9.0, 9.5)),  # pads below the fingers
+    ((4.0, 81.0, 4.5), (-29.0, 65.0, 5.0), (9.5, 8.0)),
 )
+
+
+class _Capsule(NamedTuple):
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    radii: tuple[float, float]
+    palmar: NDArray[np.float64]
+    melts: bool = True
+    part: Part = Part.PALM
+
+
+_PALM_AXIS = np.array([0.0, 0.0, 1.0])
 
 
 def grow_flesh(skeleton: Skeleton, *, sleeve: bool = True) -> Flesh:
@@ -75,66 +89,78 @@ def grow_flesh(skeleton: Skeleton, *, sleeve: bool = True) -> Flesh:
     sleeve : bool
         Whether a sleeve covers the forearm from its middle.
     """
-    rows: list[tuple[object, ...]] = []
-    joints = skeleton.joints_mm
-    palm_axis = np.array([0.0, 0.0, 1.0])
-
-    def add(start, end, radii, palmar, *, melts=True, part=Part.PALM) -> None:  # type: ignore[no-untyped-def]
-        rows.append((np.asarray(start, float), np.asarray(end, float), *radii, palmar, melts, part))
-
-    for start, end, *radii in _PADS:
-        add(start, end, radii, palm_axis)
-    for number, digit in enumerate(DIGITS):
-        bones = skeleton.bone_axes[number, : len(digit.lengths_mm)]
-        at = np.array(digit.base_mm)
-        last = len(bones) - 1
-        for step, (axes, length) in enumerate(zip(bones, digit.lengths_mm)):
-            radii = digit.radii_mm[step : step + 2]
-            end = at + length * axes[1]
-            root = step <= (0 if digit.name == "thumb" else 1)
-            part = Part.PALM if step == 0 else Part.FINGER_TIP if step == last else Part.PHALANX
-            stop = end + (digit.pulp_mm - radii[1]) * axes[1] if step == last else end
-            add(at, stop, radii, axes[2], melts=root, part=part)
-            if step == last:  # the pulp, which makes the tip fuller on the palmar side
-                add(at + 0.45 * length * axes[1] + 1.6 * axes[2], stop - 1.5 * axes[1] + 1.2 * axes[2],
-                    (radii[0] - 1.4, radii[1] - 0.4), axes[2], melts=False, part=part)
-            at = end
-    _add_webs(add, joints, skeleton)
-    _add_forearm(add, skeleton.forearm_axes, sleeve)
-    rows.sort(key=lambda row: not row[5])
-    start, end, start_radius, end_radius, palmar, melts, part = zip(*rows)
+    capsules = [_Capsule(np.array(start), np.array(end), radii, _PALM_AXIS) for start, end, radii in _PADS]
+    for number in range(len(DIGITS)):
+        capsules += _digit(number, skeleton)
+    capsules += [*_webs(skeleton), *_ball(skeleton), *_forearm(skeleton.forearm_axes, sleeve)]
+    capsules.sort(key=lambda capsule: not capsule.melts)
     return Flesh(
-        np.array(start), np.array(end), np.array(start_radius), np.array(end_radius), np.array(palmar),
-        sum(melts), np.array(part, dtype=np.int64),
-    )  # fmt: skip
+        start=np.array([capsule.start for capsule in capsules]),
+        end=np.array([capsule.end for capsule in capsules]),
+        start_radius=np.array([capsule.radii[0] for capsule in capsules]),
+        end_radius=np.array([capsule.radii[1] for capsule in capsules]),
+        palmar=np.array([capsule.palmar for capsule in capsules]),
+        melting=sum(capsule.melts for capsule in capsules),
+        part=np.array([capsule.part for capsule in capsules], dtype=np.int64),
+    )
 
 
-def _add_webs(add, joints: NDArray[np.float64], skeleton: Skeleton) -> None:  # type: ignore[no-untyped-def]
-    """Skin between the roots of the fingers, the ball of the thumb and the skin between thumb and index finger."""
-    palm_axis = np.array([0.0, 0.0, 1.0])
-    roots = [joints[k] + 9.0 * skeleton.bone_axes[number, 0, 1] for number, k in enumerate((5, 9, 13, 17), start=1)]
-    for left, right in zip(roots, roots[1:]):
-        add(left + 2.0 * palm_axis, right + 2.0 * palm_axis, (5.0, 5.0), palm_axis)
-    saddle, thumb = joints[1], joints[2]
-    ball = skeleton.bone_axes[0, 0]
-    add(saddle + 2.0 * ball[2], thumb - 6.0 * ball[1] + 2.0 * ball[2], (13.0, 10.5), ball[2])
+def _digit(number: int, skeleton: Skeleton) -> Iterator[_Capsule]:
+    """One capsule for each bone, and one more for the pulp, which makes the tip fuller on the palm's side."""
+    digit = DIGITS[number]
+    last = len(digit.lengths_mm) - 1
+    roots = 0 if digit.name == "thumb" else 1  # the bones up to this one melt into the palm
+    start = np.array(digit.base_mm)
+    for step, length in enumerate(digit.lengths_mm):
+        _, along, palmar = skeleton.bone_axes[number, step]
+        end = start + length * along
+        first, second = digit.radii_mm[step : step + 2]
+        if step < last:
+            part = Part.PHALANX if step else Part.PALM
+            yield _Capsule(start, end, (first, second), palmar, step <= roots, part)
+        else:
+            tip = end + (digit.pulp_mm - second) * along
+            yield _Capsule(start, tip, (first, second), palmar, False, Part.FINGER_TIP)
+            pulp = start + 0.45 * length * along + 1.6 * palmar
+            pulp_end = tip - 1.5 * along + 1.2 * palmar
+            yield _Capsule(pulp, pulp_end, (first - 1.4, second - 0.4), palmar, False, Part.FINGER_TIP)
+        start = end
+
+
+def _webs(skeleton: Skeleton) -> Iterator[_Capsule]:
+    """Skin between the roots of the fingers."""
+    roots = [
+        skeleton.joints_mm[4 * number + 1] + 9.0 * skeleton.bone_axes[number, 0, 1] + 2.0 * _PALM_AXIS
+        for number in range(1, 5)
+    ]
+    for one, other in zip(roots, roots[1:]):
+        yield _Capsule(one, other, (5.0, 5.0), _PALM_AXIS)
+
+
+def _ball(skeleton: Skeleton) -> Iterator[_Capsule]:
+    """The ball of the thumb, and the skin between thumb and index finger."""
+    saddle, thumb = skeleton.joints_mm[1], skeleton.joints_mm[2]
+    _, along, palmar = skeleton.bone_axes[0, 0]
+    yield _Capsule(saddle + 2.0 * palmar, thumb - 6.0 * along + 2.0 * palmar, (13.0, 10.5), palmar)
     middle = saddle + 0.55 * (thumb - saddle)
-    add((10.0, 16.0, 8.0), 0.72 * middle + 0.28 * np.array([10.0, 42.0, 4.0]), (12.5, 11.0), palm_axis)
-    index_root = np.array([22.0, 66.0, 2.0])
+    inner = 0.72 * middle + 0.28 * np.array([10.0, 42.0, 4.0])
+    yield _Capsule(np.array([10.0, 16.0, 8.0]), inner, (12.5, 11.0), _PALM_AXIS)
+    palm_begin, palm_end = np.array([14.0, 26.0, 2.0]), np.array([22.0, 66.0, 2.0])  # along the index finger's bone
     for share, radius in ((0.35, 8.5), (0.62, 7.0), (0.86, 5.5)):
-        add(saddle + share * (thumb - saddle), np.array([14.0, 26.0, 2.0]) * (1 - share) + index_root * share,
-            (radius, radius), palm_axis)  # fmt: skip
+        on_thumb = saddle + share * (thumb - saddle)
+        on_palm = palm_begin + share * (palm_end - palm_begin)
+        yield _Capsule(on_thumb, on_palm, (radius, radius), _PALM_AXIS)
 
 
-def _add_forearm(add, axes: NDArray[np.float64], sleeve: bool) -> None:  # type: ignore[no-untyped-def]
+def _forearm(axes: NDArray[np.float64], sleeve: bool) -> Iterator[_Capsule]:
     across, along, palmar = axes
     for side in (-1.0, 0.0, 1.0):
         wrist = side * 11.5 * across - 6.0 * along + 1.5 * palmar
         middle = side * 14.0 * across - 0.45 * FOREARM_MM * along
         elbow = side * 17.0 * across - FOREARM_MM * along
-        add(wrist, middle, (15.5, 20.0), palmar)
+        yield _Capsule(wrist, middle, (15.5, 20.0), palmar)
         if sleeve:
             cuff = wrist + 0.72 * (middle - wrist)
-            add(cuff, elbow, (24.5, 33.0), palmar, melts=False, part=Part.SLEEVE)
+            yield _Capsule(cuff, elbow, (24.5, 33.0), palmar, False, Part.SLEEVE)
         else:
-            add(middle, elbow, (20.0, 28.0), palmar)
+            yield _Capsule(middle, elbow, (20.0, 28.0), palmar)

@@ -205,9 +205,7 @@ def render_clip(
     ArgumentError
         If an argument is not as above.
     """
-    rendered = list(
-        iter_clip(motion, frames=frames, size_hw=size_hw, seed=seed, handedness=handedness, noise=noise)
-    )
+    rendered = list(iter_clip(motion, frames=frames, size_hw=size_hw, seed=seed, handedness=handedness, noise=noise))
     return Clip(np.stack([frame.image for frame in rendered]), tuple(frame.hands for frame in rendered))
 
 

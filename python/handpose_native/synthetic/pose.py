@@ -94,26 +94,46 @@ _ACROSS = (30.0, 42.0, 10.0, 52.0, 34.0)  # the thumb laid over flexed fingers
 POSES: dict[str, HandPose] = {
     "open": HandPose(),
     "spread": HandPose(
-        index=(8, -4, 2, 2), middle=(1, -4, 2, 2), ring=(-6, -4, 2, 2), little=(-13, -4, 2, 2), thumb=(58, 10, 25, 0, -4)
+        index=(8, -4, 2, 2),
+        middle=(1, -4, 2, 2),
+        ring=(-6, -4, 2, 2),
+        little=(-13, -4, 2, 2),
+        thumb=(58, 10, 25, 0, -4),
     ),
     "relaxed": HandPose(
-        index=(0, 14, 18, 8), middle=(0, 18, 22, 10), ring=(0, 21, 24, 11), little=(0, 22, 24, 11), thumb=(40, 24, 36, 14, 14)
+        index=(0, 14, 18, 8),
+        middle=(0, 18, 22, 10),
+        ring=(0, 21, 24, 11),
+        little=(0, 22, 24, 11),
+        thumb=(40, 24, 36, 14, 14),
     ),
     "half_curled": HandPose(
-        index=(0, 26, 42, 20), middle=(0, 29, 46, 22), ring=(0, 31, 46, 22), little=(0, 32, 42, 20), thumb=(38, 30, 42, 18, 18)
+        index=(0, 26, 42, 20),
+        middle=(0, 29, 46, 22),
+        ring=(0, 31, 46, 22),
+        little=(0, 32, 42, 20),
+        thumb=(38, 30, 42, 18, 18),
     ),
     "fist": HandPose(index=(-4, *_BENT[1:]), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=_ACROSS),
     "point": HandPose(
         index=(0, 2, 5, 3), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(29, 43, 10, 55, 38)
     ),
     "victory": HandPose(
-        index=(8, 0, 3, 2), middle=(-7, 0, 3, 2), ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(27, 45, 8, 60, 44)
+        index=(8, 0, 3, 2),
+        middle=(-7, 0, 3, 2),
+        ring=(4, *_BENT[1:]),
+        little=(8, *_BENT[1:]),
+        thumb=(27, 45, 8, 60, 44),
     ),
     "thumb_up": HandPose(
         index=(-4, *_BENT[1:]), middle=_BENT, ring=(4, *_BENT[1:]), little=(8, *_BENT[1:]), thumb=(70, 6, 20, -6, -14)
     ),
     "pinch": HandPose(
-        index=(0, 44, 56, 36), middle=(0, 22, 26, 12), ring=(0, 14, 20, 10), little=(0, 10, 16, 8), thumb=(12, 22, 36, 10, 3)
+        index=(0, 44, 56, 36),
+        middle=(0, 22, 26, 12),
+        ring=(0, 14, 20, 10),
+        little=(0, 10, 16, 8),
+        thumb=(12, 22, 36, 10, 3),
     ),
 }
 

@@ -39,8 +39,10 @@ class Solid(NamedTuple):
 
     def only(self, chosen: NDArray[np.intp]) -> Solid:
         """Return some of the capsules; `chosen` rises."""
-        arrays = (values[chosen] for values in (self.start, self.axis, self.start_radius, self.growth))
-        return Solid(*arrays, melting=int(np.searchsorted(chosen, self.melting)))
+        melting = int(np.searchsorted(chosen, self.melting))
+        return Solid(
+            self.start[chosen], self.axis[chosen], self.start_radius[chosen], self.growth[chosen], melting
+        )
 
 
 class Surface(NamedTuple):
@@ -186,7 +188,9 @@ def _squares(solid: Solid) -> tuple[Floats, Floats, Floats]:
     )
 
 
-def _gaps(solid: Solid, squares: tuple[Floats, Floats, Floats], points_2: Floats, to_start: Floats, to_axis: Floats) -> Floats:
+def _gaps(
+    solid: Solid, squares: tuple[Floats, Floats, Floats], points_2: Floats, to_start: Floats, to_axis: Floats
+) -> Floats:
     """Return the distances of N points from C capsules, (C, N), from products of vectors.
 
     Given are the points' with themselves (N,), with the starts and with the axes (C, N); the last is overwritten.

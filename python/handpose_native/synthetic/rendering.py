@@ -173,9 +173,7 @@ def _depth(layer: _Layer | None, size_hw: tuple[int, int]) -> NDArray[np.float32
     return depth
 
 
-def _compose(
-    picture: NDArray[np.float32], layers: list[_Layer | None], depths: list[NDArray[np.float32]]
-) -> None:
+def _compose(picture: NDArray[np.float32], layers: list[_Layer | None], depths: list[NDArray[np.float32]]) -> None:
     """Paint the layers in place. A point of one that lies behind another's is left out there."""
     for layer, own in zip(layers, depths):
         if layer is None:
@@ -204,6 +202,4 @@ def _truth(
             self_hidden[at] = seen < away - 2.0 * hand.scale * _JOINT_RADII_MM[at]
         else:
             visible[at] &= seen > away - hand.scale * _JOINT_RADII_MM[at]
-    return HandTruth(
-        keypoints.astype(np.float32), joints.astype(np.float32), hand.handedness, visible, self_hidden
-    )
+    return HandTruth(keypoints.astype(np.float32), joints.astype(np.float32), hand.handedness, visible, self_hidden)

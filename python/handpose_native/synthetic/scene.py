@@ -134,7 +134,7 @@ class SceneHand:
             raise ArgumentError(f"SceneHand: rotation must be a rotation matrix of shape (3, 3); got {self.rotation!r}")
 
     def camera_from_hand(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the linear part (with mirror and scale) and the offset that take a right hand's points to the camera."""
+        """Return what takes a right hand's points to the camera: a linear part with mirror and scale, and an offset."""
         mirror = np.diag([1.0 if self.handedness == "right" else -1.0, 1.0, 1.0])
         linear = self.scale * np.asarray(self.rotation, np.float64) @ mirror
         return linear, np.asarray(self.center_mm, np.float64) - linear @ np.array(_PALM_CENTER)

@@ -95,7 +95,13 @@ class _Place(NamedTuple):
 
 
 def hand_colors(
-    surface: Surface, flesh: Flesh, camera_from_hand: Floats, local_mm: Floats, skin: int, sleeve: object, light: Lighting
+    surface: Surface,
+    flesh: Flesh,
+    camera_from_hand: Floats,
+    local_mm: Floats,
+    skin: int,
+    sleeve: object,
+    light: Lighting,
 ) -> Floats:
     """Return the sRGB colours, 0..255, of the points of a hand's surface.
 
@@ -135,7 +141,7 @@ def _skin(place: _Place, skin: int) -> Floats:
     share = _ramp(place.palmar, -0.35, 0.35)[:, None]
     colors: Floats = back + share * (palm - back)
     tips = (place.part == Part.FINGER_TIP) * 0.24 * share[:, 0] * _ramp(place.along, 0.0, 0.9)
-    knuckles = (place.part != Part.PALM) * np.exp(-((place.along - 0.0) / 0.16) ** 2) * 0.15 * (1 - share[:, 0])
+    knuckles = (place.part != Part.PALM) * np.exp(-(((place.along - 0.0) / 0.16) ** 2)) * 0.15 * (1 - share[:, 0])
     colors = colors * (1 - (tips + knuckles)[:, None] * (1 - rose / rose.max()))
     colors *= 1 - _creases(place)[:, None] * np.float32((0.34, 0.46, 0.48))
     nail = _nail(place)[:, None]
@@ -146,7 +152,7 @@ def _skin(place: _Place, skin: int) -> Floats:
 def _creases(place: _Place) -> Floats:
     """Return how deep in a crease each point is, 0..1: those of the joints, and three lines of the palm."""
     finger = np.isin(place.part, (Part.PHALANX, Part.FINGER_TIP))
-    joint = np.exp(-((place.along - 0.02) / 0.035) ** 2) * finger * _ramp(place.palmar, 0.2, 0.6)
+    joint = np.exp(-(((place.along - 0.02) / 0.035) ** 2)) * finger * _ramp(place.palmar, 0.2, 0.6)
     x, y = place.local_mm[:, 0], place.local_mm[:, 1]
     lines = (
         (np.abs(y - (62.0 + 0.0035 * (x + 30.0) ** 2)), (x > -32) & (x < 14)),  # heart
@@ -163,8 +169,8 @@ def _creases(place: _Place) -> Floats:
 def _nail(place: _Place) -> Floats:
     """Return the share of nail in each point: an oval on the back of the last bone, 0..1."""
     return np.asarray(
-        (place.part == Part.FINGER_TIP) * _ramp(-place.palmar, 0.72, 0.80) * _ramp(place.along, 0.42, 0.5)
-    , np.float32)
+        (place.part == Part.FINGER_TIP) * _ramp(-place.palmar, 0.72, 0.80) * _ramp(place.along, 0.42, 0.5), np.float32
+    )
 
 
 def _lit(colors: Floats, surface: Surface, light: Lighting, skin: NDArray[np.bool_]) -> Floats:
