@@ -133,3 +133,122 @@ def save(model: onnx.ModelProto, path: Path) -> Path:
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return path
+
+
+#: Joints of the hand that `save_hand_networks` sees, in crop pixels from the centre of its red square: fingers up, of
+#: such a size that the region which follows from it is as large as the one before.
+HAND_SHAPE_PX = np.array(
+    [[0, 44]] + [[24 * finger - 48, -20 - 24 * joint] for finger in range(5) for joint in range(4)], dtype=np.float32
+)
+#: Side of the box that the palm network puts round a red square, in pixels of its 192 x 192 input.
+PALM_BOX_PX = 26.0
+
+
+def save_hand_networks(folder: Path) -> Path:
+    """Write ``palm_detection_toy.onnx`` and ``hand_landmark_toy.onnx``, whose hands are red squares on black.
+
+    They have the inputs and outputs of MediaPipe's networks. The palm network marks cells of 8 x 8 pixels that are red
+    for more than half. The landmark network puts a fixed hand at the centroid of the red in its crop; presence is 0.9
+    where there are 400 red pixels, else 0; handedness is 0.9 where the red also has green, else 0.1.
+    """
+    onnx.save(_palm_network(), str(folder / "palm_detection_toy.onnx"))
+    onnx.save(_landmark_network(), str(folder / "hand_landmark_toy.onnx"))
+    return folder
+
+
+def _constant(name: str, values: Any, dtype: Any = np.float32) -> Any:
+    return numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
+
+
+def _palm_network() -> onnx.ModelProto:
+    near, far = 24 * 24 * 2, 12 * 12 * 6
+    values = np.zeros((1, near + far, 18), np.float32)
+    values[..., 2:4] = PALM_BOX_PX
+    keypoints = np.array([[0, 10], [-8, -10], [0, -10], [8, -10], [10, -5], [-5, 8], [-10, 0]], np.float32)
+    values[..., 4:] = keypoints.reshape(-1)
+    nodes = [
+        helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Slice", ["planes", "zero", "one", "channel"], ["red"]),
+        helper.make_node("AveragePool", ["red"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Sub", ["cells", "half"], ["above"]),
+        helper.make_node("Mul", ["above", "steep"], ["cell_logits"]),
+        helper.make_node("Reshape", ["cell_logits", "flat"], ["flat_logits"]),
+        helper.make_node("Concat", ["flat_logits", "flat_logits"], ["both"], axis=2),
+        helper.make_node("Reshape", ["both", "near_shape"], ["near_logits"]),
+        helper.make_node("Concat", ["near_logits", "far_logits"], ["Identity_1"], axis=1),
+        helper.make_node("Identity", ["constant_values"], ["Identity"]),
+    ]
+    constants = [
+        _constant("zero", [0], np.int64),
+        _constant("one", [1], np.int64),
+        _constant("channel", [1], np.int64),
+        _constant("half", 0.5),
+        _constant("steep", 20.0),
+        _constant("flat", [1, 24 * 24, 1], np.int64),
+        _constant("near_shape", [1, near, 1], np.int64),
+        _constant("far_logits", np.full((1, far, 1), -10.0)),
+        _constant("constant_values", values),
+    ]
+    outputs = {"Identity": [1, near + far, 18], "Identity_1": [1, near + far, 1]}
+    return _hand_model(nodes, constants, 192, outputs)
+
+
+def _landmark_network() -> onnx.ModelProto:
+    axis = np.arange(224, dtype=np.float32) + 0.5
+    xs, ys = np.meshgrid(axis, axis)
+    points = np.concatenate([HAND_SHAPE_PX, np.zeros((NUM_JOINTS, 1), np.float32)], axis=1).reshape(1, -1)
+    world = points * (0.09 / 64)  # a palm of 9 cm
+
+    def total(source: str, result: str) -> Any:
+        return helper.make_node("ReduceSum", [source, "all_axes"], [result], keepdims=0)
+
+    nodes = [
+        helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Slice", ["planes", "zero", "one", "channel"], ["red"]),
+        helper.make_node("Slice", ["planes", "one", "two", "channel"], ["green"]),
+        helper.make_node("Mul", ["red", "xs"], ["red_x"]),
+        helper.make_node("Mul", ["red", "ys"], ["red_y"]),
+        *(total(*pair) for pair in (("red", "mass"), ("red_x", "mass_x"), ("red_y", "mass_y"), ("green", "mass_g"))),
+        helper.make_node("Max", ["mass", "tiny"], ["divisor"]),
+        helper.make_node("Div", ["mass_x", "divisor"], ["x"]),
+        helper.make_node("Div", ["mass_y", "divisor"], ["y"]),
+        helper.make_node("Mul", ["x", "every_x"], ["all_x"]),
+        helper.make_node("Mul", ["y", "every_y"], ["all_y"]),
+        helper.make_node("Add", ["all_x", "all_y"], ["centre"]),
+        helper.make_node("Add", ["centre", "shape"], ["Identity"]),
+        helper.make_node("Greater", ["mass", "enough"], ["is_there"]),
+        helper.make_node("Where", ["is_there", "sure", "none"], ["Identity_1"]),
+        helper.make_node("Div", ["mass_g", "divisor"], ["yellow"]),
+        helper.make_node("Greater", ["yellow", "half"], ["is_yellow"]),
+        helper.make_node("Where", ["is_yellow", "sure", "unsure"], ["Identity_2"]),
+        helper.make_node("Identity", ["metres"], ["Identity_3"]),
+    ]
+    every = np.zeros((2, 1, 3 * NUM_JOINTS), np.float32)
+    every[0, 0, 0::3] = every[1, 0, 1::3] = 1
+    constants = [
+        *(_constant(name, [value], np.int64) for name, value in (("zero", 0), ("one", 1), ("two", 2), ("channel", 1))),
+        _constant("all_axes", [0, 1, 2, 3], np.int64),
+        _constant("xs", xs),
+        _constant("ys", ys),
+        _constant("tiny", 1e-6),
+        _constant("every_x", every[0]),
+        _constant("every_y", every[1]),
+        _constant("shape", points),
+        _constant("enough", 400.0),
+        _constant("half", 0.5),
+        _constant("sure", [[0.9]]),
+        _constant("unsure", [[0.1]]),
+        _constant("none", [[0.0]]),
+        _constant("metres", world),
+    ]
+    outputs = {"Identity": [1, 63], "Identity_1": [1, 1], "Identity_2": [1, 1], "Identity_3": [1, 63]}
+    return _hand_model(nodes, constants, 224, outputs)
+
+
+def _hand_model(nodes: list[Any], constants: list[Any], side: int, outputs: Mapping[str, list[int]]) -> onnx.ModelProto:
+    image = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, side, side, 3])
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    graph = helper.make_graph(nodes, "hands", [image], results, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return model

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 try:
     from . import _native
 except ImportError as error:
@@ -27,7 +25,7 @@ from .errors import (
 from .geometry import compose, input_from_roi, invert, letterbox, stretch, transform_points
 from .heatmap import heatmap_peaks
 from .isa import active_isa, isa, isa_levels
-from .models import ModelSpec
+from .models import HandsModel, ModelSpec
 from .palette import palette_map
 from .pipeline import Pipeline
 from .preprocess import preprocess, yuv_planes
@@ -52,6 +50,7 @@ __all__ = [
     "FrameResult",
     "Hand",
     "HandposeError",
+    "HandsModel",
     "MissingDependencyError",
     "ModelError",
     "ModelSpec",
@@ -86,5 +85,3 @@ __all__ = [
     "transform_points",
     "yuv_planes",
 ]
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())

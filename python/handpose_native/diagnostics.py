@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -33,6 +31,8 @@ def build_config() -> dict[str, Any]:
     dict
         ``optional`` maps packages to the version found, or None; looked up without importing them.
     """
+    import platform
+
     return {
         "version": _native.VERSION,
         "python": platform.python_version(),
@@ -58,6 +58,8 @@ def show_config() -> None:
 
 
 def _version_of(distributions: tuple[str, ...]) -> str | None:
+    from importlib import metadata  # here, because it takes longer to import than the rest of the package
+
     for name in distributions:
         try:
             return metadata.version(name)

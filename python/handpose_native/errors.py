@@ -62,11 +62,13 @@ class MissingDependencyError(HandposeError, ImportError):
     """An optional package is needed and not installed."""
 
 
-def missing_dependency(package: str, purpose: str, install: str) -> MissingDependencyError:
-    """Make the error for a missing optional package.
+def missing_dependency(error: ImportError, package: str, purpose: str, install: str) -> MissingDependencyError:
+    """Make the error for an optional package that is missing or does not load.
 
     Parameters
     ----------
+    error : ImportError
+        What importing it raised.
     package : str
         The package as it is imported.
     purpose : str
@@ -74,4 +76,7 @@ def missing_dependency(package: str, purpose: str, install: str) -> MissingDepen
     install : str
         What to give to pip, e.g. ``"handpose_native[cpu]"``.
     """
-    return MissingDependencyError(f"{package} is needed {purpose} and is not installed: pip install '{install}'")
+    if isinstance(error, ModuleNotFoundError) and (error.name or package).split(".")[0] == package:
+        return MissingDependencyError(f"{package} is needed {purpose} and is not installed: pip install '{install}'")
+    hint = "; without a desktop, opencv-python-headless serves as well" if package == "cv2" else ""
+    return MissingDependencyError(f"{package} is needed {purpose}, is installed, but does not load: {error}{hint}")

@@ -76,9 +76,11 @@ def input_from_roi(roi: Roi, input_hw: tuple[int, int], *, fit: str = "stretch")
     elif fit != "stretch":
         raise ArgumentError(f"input_from_roi: fit must be 'stretch' or 'letterbox'; got {fit!r}")
     cos, sin = (math.cos(roi.angle_rad), math.sin(roi.angle_rad)) if roi.angle_rad else (1.0, 0.0)
-    linear = np.array([[scale_x * cos, scale_x * sin], [-scale_y * sin, scale_y * cos]])
-    offset = np.array([input_w / 2, input_h / 2]) - linear @ np.array([roi.center_x, roi.center_y])
-    return np.column_stack([linear, offset])
+    # Plain numbers, because this and invert run for every hand of every frame.
+    xx, xy, yx, yy = scale_x * cos, scale_x * sin, -scale_y * sin, scale_y * cos
+    x0 = input_w / 2 - (xx * roi.center_x + xy * roi.center_y)
+    y0 = input_h / 2 - (yx * roi.center_x + yy * roi.center_y)
+    return np.array([[xx, xy, x0], [yx, yy, y0]])
 
 
 def invert(a_from_b: ArrayLike) -> NDArray[np.float64]:
@@ -92,12 +94,12 @@ def invert(a_from_b: ArrayLike) -> NDArray[np.float64]:
         If it is not made of numbers.
     """
     affine = _affine("invert", "a_from_b", a_from_b)
-    determinant = affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0]
-    if determinant == 0.0 or not np.isfinite(1.0 / determinant):
+    (a, b, c), (d, e, f) = affine.tolist()
+    determinant = a * e - b * d
+    if determinant == 0.0 or not math.isfinite(1.0 / determinant):
         raise ArgumentError(f"invert: a_from_b cannot be inverted; got {affine.tolist()}")
-    (a, b, c), (d, e, f) = affine
-    inverse = np.array([[e, -b], [-d, a]]) / determinant
-    return np.column_stack([inverse, -inverse @ np.array([c, f])])
+    xx, xy, yx, yy = e / determinant, -b / determinant, -d / determinant, a / determinant
+    return np.array([[xx, xy, -(xx * c + xy * f)], [yx, yy, -(yx * c + yy * f)]])
 
 
 def compose(a_from_b: ArrayLike, b_from_c: ArrayLike) -> NDArray[np.float64]:

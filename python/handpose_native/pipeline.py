@@ -4,43 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, Union
 
-import numpy as np
-
-from .backends import open_backend
 from .draw import draw_hands
-from .errors import ArgumentError, DTypeError, HandposeError
-from .geometry import input_from_roi, invert, transform_points
-from .models import check_input, find_spec, make_decoder, spec_from_metadata
-from .preprocess import preprocess
+from .errors import ArgumentError
+from .estimators import open_estimator, stage
 from .report import RunReport
-from .types import FrameResult, Hand, Roi
-from .video import KeypointWriter, Sink, Source, WindowSink, open_keypoint_writer, open_sink, open_source
+from .types import FrameResult, Roi
+from .video import KeypointWriter, Sink, Source, WindowSink, open_keypoint_writer, open_sink, open_source, read_frames
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from fractions import Fraction
     from types import TracebackType
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from .backends import Backend
-    from .models import ModelSpec
-    from .types import Frame
+    from .models import HandsModel, ModelSpec
+    from .types import Hand
+
+    RoiLike = Union[Roi, Sequence[float]]
 
 __all__ = ["Pipeline"]
-
-
-class _Placement(NamedTuple):
-    """Where a frame of one size meets the model's input; worked out once per size."""
-
-    image_hw: tuple[int, int]
-    roi: Roi
-    input_from_image: NDArray[np.float64]
-    image_from_input: NDArray[np.float64]
 
 
 class Pipeline:
@@ -48,69 +36,113 @@ class Pipeline:
 
     Parameters
     ----------
-    model : str or path
-        A model file (``.onnx``).
+    model : str, path or HandsModel
+        ``"hands"`` (the default; the same as ``"hands-full"``) or ``"hands-lite"``: hands are found anywhere in the
+        picture, followed and told apart. Their weights are fetched on first use, once. A folder with a
+        ``palm_detection*`` and a ``hand_landmark*`` model does the same with those files. Any other path is the file of
+        a heatmap or regression model (``.onnx``, ``.tflite``), which looks at one region.
     spec : ModelSpec, str or path, optional
-        What the model expects and returns: a :class:`ModelSpec`, the name of a known one (``"unet"``,
+        For a model file: what it expects and returns: a :class:`ModelSpec`, the name of a known one (``"unet"``,
         ``"handpose-x"``) or a JSON file. Without it, a JSON file beside the model, or one kept inside it, is used.
-    roi : Roi or tuple of four numbers, optional
-        Where to look: a :class:`Roi`, or ``(x, y, width, height)`` in pixels of the image. The whole frame unless
-        given.
+    roi : Roi, tuple of four numbers, or a list of these, optional
+        Where to look: a :class:`Roi`, or ``(x, y, width, height)`` in pixels of the image. For hands this stands in
+        for the palm detector: new hands are looked for there, and then followed. For a model file it is where it looks
+        in every frame; the whole frame unless given.
     threads : int, optional
-        Threads of the model; the backend's own choice unless given.
+        Threads of each network; the runtime's own choice unless given.
     min_presence : float, optional
-        Hands with a lower presence are not returned; the spec's value unless given. Hands of models that give no
-        presence always are.
+        Hands with a lower presence are not returned; 0.5 for hands, else the spec's value, unless given. Hands of
+        models that give no presence always are.
+    max_hands : int, optional
+        Hands only, as all that follow. How many hands at most; 1 unless given.
+    redetect_every : int, optional
+        While some but fewer than `max_hands` are followed, the palm detector looks for others every so many frames;
+        5 unless given. Where none is followed, and where one has just been lost, it looks at once.
+    smoothing : {"off", "light", "strong"}, optional
+        Of `keypoints` and `world`; ``"off"`` unless given. Never touches how hands are followed.
+    mirrored : bool, optional
+        Whether the picture is mirrored, as selfie views are, so that left is left; False unless given.
+    tracking : bool, optional
+        False: every frame is looked at by itself, as for unrelated pictures; hands then have no `track_id`.
+    detector_only : bool, optional
+        True: return palms: hands with only the wrist, the thumb's first two joints and the other fingers' first.
+    min_palm_score : float, optional
+        Palms with a lower score are not looked at; 0.5 unless given.
 
     Raises
     ------
     ModelError
-        If the model cannot be loaded, or does not fit its spec.
+        If the model cannot be loaded, does not fit its spec, or its weights are not there and cannot be fetched.
+    ArgumentError
+        For a wrong value, or an option that the model does not have.
     MissingDependencyError
         If the package that runs such models is not installed.
 
     Notes
     -----
-    One frame at a time: use one pipeline per thread. Release it with :meth:`close` or as a context manager.
+    One video at a time: use one pipeline per thread. Release it with :meth:`close` or as a context manager.
     """
 
     def __init__(
         self,
-        model: str | os.PathLike[str],
+        model: str | os.PathLike[str] | HandsModel = "hands",
         *,
         spec: ModelSpec | str | os.PathLike[str] | None = None,
-        roi: Roi | Sequence[float] | None = None,
+        roi: RoiLike | Sequence[RoiLike] | None = None,
         threads: int | None = None,
         min_presence: float | None = None,
+        max_hands: int | None = None,
+        redetect_every: int | None = None,
+        smoothing: str | None = None,
+        mirrored: bool | None = None,
+        tracking: bool | None = None,
+        detector_only: bool | None = None,
+        min_palm_score: float | None = None,
     ) -> None:
-        self.roi = _as_roi(roi)
+        self.rois = _as_rois(roi)
         self.last_report: RunReport | None = None
-        self._backend, self.spec = _open_model(model, spec, threads)
-        self.min_presence = self.spec.min_presence if min_presence is None else min_presence
-        try:
-            self._layout, self._input_hw = check_input(self.spec, self._backend.inputs)
-            self._decoder = make_decoder(self.spec, self._backend.outputs, self._input_hw)
-        except HandposeError:
-            self._backend.close()
-            raise
-        self._placement: _Placement | None = None
+        for_hands = {
+            "max_hands": max_hands,
+            "redetect_every": redetect_every,
+            "smoothing": smoothing,
+            "mirrored": mirrored,
+            "tracking": tracking,
+            "detector_only": detector_only,
+            "min_palm_score": min_palm_score,
+        }
+        self._estimator = open_estimator(
+            model,
+            spec=spec,
+            threads=threads,
+            min_presence=min_presence,
+            options={name: value for name, value in for_hands.items() if value is not None},
+        )
 
-    def __call__(self, frame: NDArray[np.uint8], *, roi: Roi | Sequence[float] | None = None) -> list[Hand]:
+    def __call__(
+        self,
+        frame: NDArray[np.uint8],
+        *,
+        roi: RoiLike | Sequence[RoiLike] | None = None,
+        time_s: float | None = None,
+    ) -> list[Hand]:
         """Find the hands in one frame.
 
         Parameters
         ----------
         frame : ndarray, uint8, shape (H, W, 3)
             BGR; any row pitch. Only read.
-        roi : Roi or tuple, optional
+        roi : Roi, tuple of four numbers, or a list of these, optional
             Where to look in this frame; the pipeline's own unless given.
+        time_s : float, optional
+            When the frame was taken, for smoothing and identities; the clock's time unless given.
 
         Returns
         -------
         list of Hand
             New arrays; empty where there is no hand.
         """
-        return self._find_hands(frame, _as_roi(roi) or self.roi, {})
+        now_s = time.monotonic() if time_s is None else float(time_s)
+        return self._estimator.estimate(frame, now_s, _as_rois(roi) or self.rois, {})
 
     def stream(self, source: Any, *, max_frames: int | None = None, every: int = 1) -> Iterator[FrameResult]:
         """Yield frames with their hands, one by one.
@@ -135,8 +167,8 @@ class Pipeline:
             If the source cannot be opened or holds no frame.
         """
         _check_counts(max_frames, every)
-        with open_source(source) as opened:
-            yield from self._stream(opened, max_frames, every)
+        with open_source(source) as opened, closing(self._stream(opened, max_frames, every)) as results:
+            yield from results
 
     def run(
         self,
@@ -177,7 +209,7 @@ class Pipeline:
             If the source or an output fails. Every output holds the frames finished until then and can be played.
         """
         _check_counts(max_frames, every)
-        report = RunReport(source=str(source), model=f"{self.spec.name} on {self._backend.device}")
+        report = RunReport(source=str(source), model=f"{self._estimator.name} on {self._estimator.device}")
         self.last_report = report
         endpoints: list[Source | Sink | KeypointWriter] = []
         with _accounted(report, endpoints), ExitStack() as stack:
@@ -191,7 +223,8 @@ class Pipeline:
                 stack.enter_context(open_keypoint_writer(path, source=opened.info)) for path in _as_list(keypoints)
             ]
             endpoints += [*sinks, *writers]
-            for result in self._stream(opened, max_frames, every):
+            # Closed before the source is, also where the loop ends early.
+            for result in stack.enter_context(closing(self._stream(opened, max_frames, every))):
                 _write(result, sinks, writers)
                 _count(result, report)
                 if on_frame is not None:
@@ -205,12 +238,12 @@ class Pipeline:
         return report
 
     def reset(self) -> None:
-        """Forget everything that was learned from earlier frames, before another video."""
-        self._placement = None
+        """Forget the hands of earlier frames, before another video; :meth:`stream` and :meth:`run` do so first."""
+        self._estimator.reset()
 
     def close(self) -> None:
-        """Release the model. May be called again."""
-        self._backend.close()
+        """Release the networks. May be called again."""
+        self._estimator.close()
 
     def __enter__(self) -> Pipeline:
         return self
@@ -220,80 +253,32 @@ class Pipeline:
     ) -> None:
         self.close()
 
-    def _stream(self, source: Source, max_frames: int | None, every: int) -> Iterator[FrameResult]:
-        for done, (frame, decode_ms) in enumerate(_timed(source, every), start=1):
-            timings = {"decode": decode_ms}
-            hands = self._find_hands(frame.image, self.roi, timings)
-            yield FrameResult(frame.index, frame.pts_s, frame.image, hands, timings)
-            if done == max_frames:
-                return
-
-    def _find_hands(self, image: NDArray[np.uint8], roi: Roi | None, timings_ms: dict[str, float]) -> list[Hand]:
-        placement = self._place(image, roi)
-        spec = self.spec
-        with _stage("preprocess", timings_ms):
-            preprocess(
-                image,
-                input_from_image=placement.input_from_image,
-                filter=spec.filter,
-                border_value=spec.border_value,
-                channel_order=spec.channel_order,
-                scale=spec.scale,
-                mean=spec.mean,
-                std=spec.std,
-                layout=self._layout,
-                out=self._backend.input_buffer(0),
-            )
-        with _stage("model", timings_ms):
-            self._backend.submit(0)
-            outputs = self._backend.wait(0)
-        with _stage("joints", timings_ms):
-            points, scores, presence = self._decoder.decode(outputs)
-            if presence < self.min_presence:
-                return []
-            keypoints = transform_points(placement.image_from_input, points)
-            return [Hand(keypoints=keypoints, scores=scores, presence=presence, roi=placement.roi)]
-
-    def _place(self, image: NDArray[np.uint8], roi: Roi | None) -> _Placement:
-        if not isinstance(image, np.ndarray):
-            raise DTypeError(f"Pipeline: frame must be a uint8 array of shape (H, W, 3); got {type(image).__name__}")
-        if image.ndim != 3 or 0 in image.shape:
-            raise ArgumentError(f"Pipeline: frame must be a uint8 array of shape (H, W, 3); got {image.shape}")
-        height, width = image.shape[:2]
-        wanted = roi or Roi(width / 2, height / 2, width, height)
-        known = self._placement
-        if known is None or known.image_hw != (height, width) or known.roi != wanted:
-            forward = input_from_roi(wanted, self._input_hw, fit=self.spec.fit)
-            known = self._placement = _Placement((height, width), wanted, forward, invert(forward))
-        return known
+    def _stream(self, source: Source, max_frames: int | None, every: int) -> Generator[FrameResult, None, None]:
+        self.reset()
+        with read_frames(source, every) as frames:
+            for done, (frame, decode_ms) in enumerate(frames, start=1):
+                timings = {"decode": decode_ms}
+                hands = self._estimator.estimate(frame.image, frame.pts_s, self.rois, timings)
+                yield FrameResult(frame.index, frame.pts_s, frame.image, hands, timings)
+                if done == max_frames:
+                    return
 
 
-def _open_model(
-    model: str | os.PathLike[str], spec: ModelSpec | str | os.PathLike[str] | None, threads: int | None
-) -> tuple[Backend, ModelSpec]:
-    """Open the file, then settle its spec: one given, one beside the file, or one kept inside it."""
-    # A spec may fix what the file leaves open, so one that stands outside the file has to be known first.
-    outside = find_spec(model, spec)
-    backend = open_backend(
-        model,
-        threads=threads,
-        input_layout=outside.input_layout if outside else None,
-        input_hw=outside.input_hw if outside else None,
-    )
+def _as_rois(roi: RoiLike | Sequence[RoiLike] | None) -> list[Roi]:
+    """Take one region or several, each a Roi or four numbers."""
+    if roi is None:
+        return []
+    regions: list[Any] = [roi] if isinstance(roi, Roi) or _is_box(roi) else list(roi)
+    if not all(isinstance(one, Roi) or _is_box(one) for one in regions):
+        raise ArgumentError(f"Pipeline: roi must be a Roi or (x, y, width, height) in pixels, or a list; got {roi!r}")
+    return [one if isinstance(one, Roi) else Roi.from_xywh(*map(float, one)) for one in regions]
+
+
+def _is_box(value: Any) -> bool:
     try:
-        return backend, outside or spec_from_metadata(model, backend.metadata)
-    except HandposeError:
-        backend.close()
-        raise
-
-
-def _as_roi(roi: Roi | Sequence[float] | None) -> Roi | None:
-    if roi is None or isinstance(roi, Roi):
-        return roi
-    numbers = [float(value) for value in roi]
-    if len(numbers) != 4:
-        raise ArgumentError(f"Pipeline: roi must be a Roi or (x, y, width, height) in pixels; got {roi!r}")
-    return Roi.from_xywh(*numbers)
+        return len(value) == 4 and all(isinstance(float(number), float) for number in value)
+    except (TypeError, ValueError):
+        return False
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -325,35 +310,17 @@ def _check_counts(max_frames: int | None, every: int) -> None:
         raise ArgumentError(f"Pipeline: every must be at least 1; got {every}")
 
 
-def _timed(source: Source, every: int) -> Iterator[tuple[Frame, float]]:
-    """Yield every n-th frame with the milliseconds that reading took, those passed over included."""
-    frames = iter(source)
-    began = time.perf_counter()
-    for frame in frames:
-        if frame.index % every:
-            continue
-        yield frame, (time.perf_counter() - began) * 1e3
-        began = time.perf_counter()
-
-
-@contextmanager
-def _stage(name: str, timings_ms: dict[str, float]) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    timings_ms[name] = (time.perf_counter() - began) * 1e3
-
-
 def _write(result: FrameResult, sinks: list[Sink], writers: list[KeypointWriter]) -> None:
     # Keypoints first: they are small, and stay whole where a picture cannot be written any more.
-    with _stage("write", result.timings_ms):
+    with stage("write", result.timings_ms):
         for writer in writers:
             writer.write(result)
     if not sinks:
         return
     keypoints_ms = result.timings_ms.pop("write")
-    with _stage("draw", result.timings_ms):
+    with stage("draw", result.timings_ms):
         draw_hands(result.frame, result.hands)
-    with _stage("write", result.timings_ms):
+    with stage("write", result.timings_ms):
         for sink in sinks:
             sink.write(result.frame, result.pts_s)
     result.timings_ms["write"] += keypoints_ms

@@ -65,7 +65,8 @@ class RunReport:
     seconds : float
         Wall time of the job, opening and closing the files included, loading the model not.
     stages : dict of str to StageTimes
-        ``decode``, ``preprocess``, ``model``, ``joints``, ``draw``, ``write``, in the order of the chain.
+        ``decode``, ``detect`` (the palm detector, on the frames where it ran), ``preprocess``, ``model``, ``joints``,
+        ``draw``, ``write``, each once per frame in which it did something.
     outputs : list of str
         What was written.
     problems : list of str
@@ -108,7 +109,8 @@ class RunReport:
             "seconds": self.seconds,
             "fps": self.fps if math.isfinite(self.fps) else None,
             "stages_ms": {
-                name: {"mean": times.mean_ms, "p95": times.percentile_ms(95)} for name, times in self.stages.items()
+                name: {"count": times.count, "mean": times.mean_ms, "p95": times.percentile_ms(95)}
+                for name, times in self.stages.items()
             },
             "outputs": list(self.outputs),
             "problems": list(self.problems),
@@ -123,8 +125,11 @@ class RunReport:
             f"model: {self.model}",
         ]
         if self.stages:
-            lines.append(f"{'stage':<12}{'mean ms':>9}{'p95 ms':>9}")
-            lines += [f"{n:<12}{t.mean_ms:>9.2f}{t.percentile_ms(95):>9.2f}" for n, t in self.stages.items()]
+            lines.append(f"{'stage':<12}{'mean ms':>9}{'p95 ms':>9}{'frames':>9}")
+            lines += [
+                f"{name:<12}{times.mean_ms:>9.2f}{times.percentile_ms(95):>9.2f}{times.count:>9}"
+                for name, times in self.stages.items()
+            ]
         lines += [f"wrote {output}" for output in self.outputs]
         if self.stopped:
             lines.append(f"stopped early: {self.stopped}")

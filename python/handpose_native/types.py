@@ -100,7 +100,7 @@ class Frame:
     pts_s : float
         Presentation time in seconds, from 0 at the source's first frame.
     image : ndarray, uint8, shape (H, W, 3)
-        BGR, writable; belongs to whoever holds the frame.
+        BGR, writable, rows of any pitch; belongs to whoever holds the frame.
     """
 
     index: int

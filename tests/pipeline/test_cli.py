@@ -109,7 +109,9 @@ def test_a_terminal_gets_a_progress_bar(demo: Demo, tmp_path: Path) -> None:
     "arguments",
     [
         ["run"],
-        ["run", "clip.mp4", "-o", "out.gif"],
+        ["run", "clip.mp4"],
+        ["run", "clip.mp4", "-o", "out.gif", "--max-hands", "0"],
+        ["run", "clip.mp4", "-o", "out.gif", "--smoothing", "heavy"],
         ["run", "clip.mp4", "--model", "m.onnx", "--roi", "1,2,3"],
         ["run", "clip.mp4", "--model", "m.onnx", "--roi", "1,2,0,5"],
         ["run", "clip.mp4", "--model", "m.onnx", "--max-frames", "0"],
@@ -190,7 +192,7 @@ def test_a_model_with_the_wrong_shape_is_code_4_and_says_both(demo: Demo, tmp_pa
 
 def test_a_missing_package_is_code_5_and_names_the_extra(demo: Demo, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime").mkdir()
-    (tmp_path / "onnxruntime" / "__init__.py").write_text("raise ImportError('not here')\n")
+    (tmp_path / "onnxruntime" / "__init__.py").write_text("raise ModuleNotFoundError('not here', name='onnxruntime')\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = run("run", demo.clip, "-o", tmp_path / "o.gif", "--model", demo.model, env=environment)
     assert "handpose_native[cpu]" in failure(result, 5)

@@ -83,6 +83,14 @@ def test_drawing_bits(rng: np.random.Generator, level: str, source_format: str) 
         on_both(level, draw)
 
 
+@pytest.mark.parametrize("level", hp.isa_levels())
+def test_palette_bits(rng: np.random.Generator, level: str) -> None:
+    lut = rng.integers(0, 256, (64, 64, 64), dtype=np.uint8)
+    for _ in range(60):
+        image = noise(rng, "bgr24", size_of(rng), size_of(rng))
+        on_both(level, lambda image=image: hp.palette_map(image, lut))
+
+
 def test_forcing_a_level() -> None:
     levels = hp.isa_levels()
     assert levels[0] == "scalar"

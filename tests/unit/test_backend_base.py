@@ -130,10 +130,9 @@ def test_close_happens_once_and_ends_all_use() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("model.om", r"cannot run \.om \(Ascend\) models, only \.onnx"),
-        ("MODEL.TFLITE", r"cannot run \.tflite \(LiteRT\) models, only \.onnx"),
-        ("model.pth", r"the suffix of a model file must be \.onnx"),
-        ("model", r"the suffix of a model file must be \.onnx"),
+        ("MODEL.OM", r"cannot run \.om \(Ascend\) models, only \.onnx and \.tflite"),
+        ("model.pth", r"the suffix of a model file must be \.onnx or \.tflite"),
+        ("model", r"the suffix of a model file must be \.onnx or \.tflite"),
     ],
 )
 def test_open_backend_names_what_it_cannot_run(tmp_path: Path, name: str, message: str) -> None:
@@ -153,11 +152,17 @@ def test_open_backend_without_a_file(tmp_path: Path) -> None:
         open_backend(str(folder))
 
 
-def test_a_missing_runtime_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.onnx"
+@pytest.mark.parametrize(
+    ("suffix", "module", "package"),
+    [(".onnx", "onnxruntime", "onnxruntime"), (".tflite", "ai_edge_litert.interpreter", "ai_edge_litert")],
+)
+def test_a_missing_runtime_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, module: str, package: str
+) -> None:
+    path = tmp_path / f"model{suffix}"
     path.write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
-        MissingDependencyError, match=r"onnxruntime is needed to run \.onnx models.*handpose_native\[cpu\]"
+        MissingDependencyError, match=rf"{package} is needed to run \{suffix} models.*handpose_native\[cpu\]"
     ):
         open_backend(path)

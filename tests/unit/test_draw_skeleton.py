@@ -87,6 +87,22 @@ def test_axis_aligned_bones_by_hand() -> None:
     assert not image[:, [0, 11]].any()
 
 
+@pytest.mark.parametrize("angle", [0, 7, 30, 45, 61, 90])
+def test_coverage_is_the_share_of_the_pixel(angle: float) -> None:
+    """Against counting 16 x 16 samples per pixel; coverage by distance does not see corners of pixels being cut."""
+    turned = np.radians(angle)
+    middle, along = np.array([20.3, 19.6]), 12 * np.array([np.cos(turned), np.sin(turned)])
+    image = np.zeros((40, 40, 3), np.uint8)
+    hp.draw_skeleton(
+        image, [middle - along, middle + along], bones=[[0, 1]], bone_colors=[[255, 255, 255]], thickness=5.0,
+        joint_colors=[[255, 255, 255]] * 2, joint_radius=0.0, scores=[1, 1],
+    )  # fmt: skip
+    fine = reference.distances((640, 640), 16 * (middle - along), 16 * (middle + along)) <= 16 * 2.5
+    share = fine.reshape(40, 16, 40, 16).mean(axis=(1, 3))
+    assert abs(image[:, :, 0] / 255 - share).max() <= 0.07
+    assert image.sum() / (3 * 255) == pytest.approx(share.sum(), rel=0.005)
+
+
 def test_joints_lie_over_bones() -> None:
     image = np.zeros((20, 20, 3), np.uint8)
     hp.draw_skeleton(

@@ -231,6 +231,15 @@ def test_plus_infinity() -> None:
     assert scores[0] == INF
 
 
+def test_sums_beyond_float32() -> None:
+    for shape in ((20, 64), (64, 20)):
+        heatmap = np.full((1, *shape), 1e36, np.float32)
+        points, scores, spreads = hp.heatmap_peaks(heatmap, method="expectation", spreads=True)
+        assert np.isnan(points).all()
+        assert np.isnan(spreads).all()
+        assert scores[0] == np.float32(1e36)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_minus_infinity(method: str) -> None:
     heatmaps = np.full((1, 15, 15), -INF, np.float32)

@@ -44,6 +44,19 @@ def test_a_missing_package_is_named(
         use(tmp_path)
 
 
+def test_a_package_that_does_not_load_is_not_called_missing(tmp_path: Path) -> None:
+    """As opencv-python on a board without the libraries of a desktop."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libxcb.so.1: cannot open shared object file')")
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import handpose_native as hp\n"
+        "try: hp.open_source(0)\nexcept hp.MissingDependencyError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert "does not load: libxcb.so.1" in done.stdout
+    assert "opencv-python-headless" in done.stdout
+    assert "not installed" not in done.stdout
+
+
 def test_videos_to_gif_need_no_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_video(tmp_path / "a.mp4", 3)
     monkeypatch.setitem(sys.modules, "cv2", None)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo", "open_backend"]
 
-_NOT_YET = {".om": "Ascend", ".tflite": "LiteRT"}
+_NOT_YET = {".om": "Ascend"}
 
 
 def open_backend(
@@ -29,7 +29,7 @@ def open_backend(
     Parameters
     ----------
     path : str or path
-        The model file; ``.onnx`` in this version.
+        The model file: ``.onnx`` for ONNX Runtime, ``.tflite`` for LiteRT.
     slots : int
         Frames in flight, at least 1; each slot has memory of its own for inputs and outputs.
     threads : int, optional
@@ -59,10 +59,15 @@ def open_backend(
     suffix = file.suffix.lower()
     if suffix in _NOT_YET:
         raise ModelError(
-            f"open_backend: this version cannot run {suffix} ({_NOT_YET[suffix]}) models, only .onnx; got {file}"
+            f"open_backend: this version cannot run {suffix} ({_NOT_YET[suffix]}) models, only .onnx and .tflite; "
+            f"got {file}"
         )
-    if suffix != ".onnx":
-        raise ModelError(f"open_backend: the suffix of a model file must be .onnx; got {file}")
-    from .onnxruntime import OnnxRuntimeBackend
+    if suffix == ".onnx":
+        from .onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(file, slots=slots, threads=threads, input_layout=input_layout, input_hw=input_hw)
+        return OnnxRuntimeBackend(file, slots=slots, threads=threads, input_layout=input_layout, input_hw=input_hw)
+    if suffix == ".tflite":
+        from .litert import LiteRtBackend
+
+        return LiteRtBackend(file, slots=slots, threads=threads, input_layout=input_layout, input_hw=input_hw)
+    raise ModelError(f"open_backend: the suffix of a model file must be .onnx or .tflite; got {file}")

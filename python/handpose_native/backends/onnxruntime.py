@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError, ModelError, missing_dependency
+from ..errors import ModelError, missing_dependency
+from .arguments import check_arguments, image_info, other_info
 from .base import Backend, HostBuffer, TensorInfo
+from .runs import SlotRuns
 
 if TYPE_CHECKING:
     import os
@@ -33,9 +34,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(bool)": np.dtype(np.bool_),
 }
-#: Position of channels, height and width.
-_AXES = {"NCHW": (1, 2, 3), "NHWC": (3, 1, 2)}
-_COLOR_CHANNELS = 3
 #: Fatal only: errors of ONNX Runtime also come as exceptions, and its own lines would spoil the terminal.
 _LOG_SEVERITY = 4
 
@@ -80,10 +78,7 @@ class OnnxRuntimeBackend(Backend):
 
     Inputs and outputs are bound once per slot, by address, so that a run neither allocates nor copies them.
 
-    With one slot `submit` runs the model in the calling thread: a second thread could not overlap with anything and
-    would only cost two switches per frame. With more slots one worker thread runs them in the order of submission,
-    while the caller prepares the next one; ONNX Runtime releases the GIL. One worker only, because a run already uses
-    all `threads`.
+    Runs happen as :class:`~handpose_native.backends.runs.SlotRuns` says; ONNX Runtime releases the GIL.
     """
 
     def __init__(
@@ -96,24 +91,23 @@ class OnnxRuntimeBackend(Backend):
         input_hw: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(slots)
-        if input_layout not in (None, *_AXES):
-            raise ArgumentError(
-                f"OnnxRuntimeBackend: input_layout must be 'NCHW', 'NHWC' or None; got {input_layout!r}"
-            )
+        check_arguments(type(self).__name__, threads, input_layout)
         file = Path(path)
         self._file = file
         self._session = _load(file, threads)
         image, *others = self._session.get_inputs() or [None]
         if image is None:
             raise ModelError(f"{file}: the model has no input")
-        self.inputs = (_image_info(file, image, input_layout, input_hw), *(_other_info(file, one) for one in others))
+        self.inputs = (
+            image_info(file, image.name, image.shape, _dtype(file, "input", image), input_layout, input_hw),
+            *(other_info(file, one.name, one.shape, _dtype(file, "input", one)) for one in others),
+        )
         self.outputs = self._try_out()
         meta = self._session.get_modelmeta()
         self.metadata = dict(meta.custom_metadata_map)
         self.device = f"CPU, {_describe_runtime()}" + ("" if threads is None else f", threads={threads}")
         self._slots = [self._make_slot() for _ in range(slots)]
-        self._runs: dict[int, Future[None]] = {}
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="onnxruntime") if slots > 1 else None
+        self._runs = SlotRuns(slots, "onnxruntime")
 
     def _try_out(self) -> tuple[TensorInfo, ...]:
         declared = self._session.get_outputs()
@@ -139,17 +133,7 @@ class OnnxRuntimeBackend(Backend):
         return self._slots[slot].inputs[index]
 
     def _start(self, slot: int) -> None:
-        if self._worker is not None:
-            self._runs[slot] = self._worker.submit(self._run, slot)
-            return
-        done: Future[None] = Future()
-        try:
-            self._run(slot)
-        except ModelError as error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-        self._runs[slot] = done
+        self._runs.start(slot, self._run)
 
     def _run(self, slot: int) -> None:
         try:
@@ -158,12 +142,11 @@ class OnnxRuntimeBackend(Backend):
             raise ModelError(f"{self._file}: the model failed on slot {slot}: {_one_line(error)}") from error
 
     def _finish(self, slot: int) -> tuple[NDArray[Any], ...]:
-        self._runs[slot].result()
+        self._runs.wait(slot)
         return self._slots[slot].views
 
     def _release(self) -> None:
-        if self._worker is not None:
-            self._worker.shutdown(wait=True)
+        self._runs.close()
         self._slots.clear()
         del self._session
 
@@ -172,7 +155,7 @@ def _import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise missing_dependency("onnxruntime", "to run .onnx models", "handpose_native[cpu]") from error
+        raise missing_dependency(error, "onnxruntime", "to run .onnx models", "handpose_native[cpu]") from error
     return onnxruntime
 
 
@@ -181,8 +164,6 @@ def _describe_runtime() -> str:
 
 
 def _load(file: Path, threads: int | None) -> Any:
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ArgumentError(f"OnnxRuntimeBackend: threads must be an integer of at least 1, or None; got {threads!r}")
     runtime = _import_runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own choice
@@ -203,47 +184,3 @@ def _dtype(file: Path, kind: str, tensor: Any) -> np.dtype[Any]:
         known = ", ".join(_DTYPES)
         raise ModelError(f"{file}: {kind} {tensor.name!r} must have one of the types {known}; it is {tensor.type}")
     return _DTYPES[tensor.type]
-
-
-def _sizes(tensor: Any) -> list[int | None]:
-    """Return the shape, None where the model leaves a size open (ONNX Runtime gives such a size a name, or None)."""
-    return [size if isinstance(size, int) and size > 0 else None for size in tensor.shape]
-
-
-def _image_info(file: Path, tensor: Any, layout: str | None, input_hw: tuple[int, int] | None) -> TensorInfo:
-    dtype = _dtype(file, "input", tensor)
-    sizes = _sizes(tensor)
-    what = f"{file}: input {tensor.name!r} has the shape {tuple(tensor.shape)}"
-    if len(sizes) != 4:
-        raise ModelError(f"{what}; an image of four dimensions, NCHW or NHWC, is needed")
-    found = [name for name, axes in _AXES.items() if sizes[axes[0]] == _COLOR_CHANNELS]
-    if layout is None:
-        if len(found) != 1:
-            raise ModelError(
-                f"{what}, which does not tell NCHW from NHWC: exactly one of the second and the last size must be 3; "
-                "say it with input_layout"
-            )
-        layout = found[0]
-    channel_axis, *spatial_axes = _AXES[layout]
-    if sizes[channel_axis] not in (None, _COLOR_CHANNELS):
-        raise ModelError(f"{what}, but input_layout is {layout!r}, which needs 3 channels there")
-    wanted = input_hw or (None, None)
-    for axis, size in zip(spatial_axes, wanted):
-        if sizes[axis] is None and size is None:
-            raise ModelError(f"{what}, which leaves height or width open; say them with input_hw")
-        if None not in (sizes[axis], size) and sizes[axis] != size:
-            raise ModelError(f"{what} ({layout}), but input_hw is {tuple(wanted)}")
-        sizes[axis] = sizes[axis] or size
-    sizes[0] = sizes[0] or 1
-    sizes[channel_axis] = _COLOR_CHANNELS
-    return TensorInfo(tensor.name, tuple(int(size or 0) for size in sizes), dtype, layout)
-
-
-def _other_info(file: Path, tensor: Any) -> TensorInfo:
-    sizes = _sizes(tensor)
-    if None in sizes:
-        shape = tuple(tensor.shape)
-        raise ModelError(
-            f"{file}: input {tensor.name!r} has the shape {shape}; only the first input may leave sizes open"
-        )
-    return TensorInfo(tensor.name, tuple(int(size or 0) for size in sizes), _dtype(file, "input", tensor))

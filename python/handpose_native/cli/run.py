@@ -25,10 +25,11 @@ __all__ = ["EXAMPLES", "add_parser"]
 
 EXAMPLES = """\
 examples:
-  handpose-native run clip.mp4 -o out.gif --model hand.onnx
-  handpose-native run clip.mp4 -o out.mp4 --keypoints out.jsonl --model unet.onnx --spec unet --roi 420,0,600,600
-  handpose-native run 0 --show --model hand.onnx
-  handpose-native run 'frames/*.jpg' -o drawn/ --model hand.onnx
+  handpose-native run clip.mp4 -o out.gif
+  handpose-native run clip.mp4 -o out.mp4 --keypoints out.jsonl --max-hands 2 --smoothing light
+  handpose-native run 0 --show --mirrored
+  handpose-native run 'photos/*.jpg' -o drawn/ --no-tracking
+  handpose-native run clip.mp4 -o out.mp4 --model unet.onnx --spec unet --roi 420,0,600,600
 """
 
 
@@ -61,11 +62,22 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="keypoints as .jsonl or .csv; may be given several times",
     )
-    run.add_argument("--model", required=True, metavar="FILE", help="the network, an .onnx file")
     run.add_argument(
-        "--spec", metavar="NAME|FILE", help="what the model expects: unet, handpose-x, or a .json (else MODEL's own)"
+        "--model",
+        default="hands",
+        metavar="NAME|FILE|DIR",
+        help="hands (the default) or hands-lite; a .onnx or .tflite file; a folder with a palm and a landmark model",
     )
-    run.add_argument("--roi", type=_roi, metavar="X,Y,W,H", help="where to look, in pixels (else the whole frame)")
+    run.add_argument(
+        "--spec", metavar="NAME|FILE", help="what a model file expects: unet, handpose-x, or a .json (else its own)"
+    )
+    run.add_argument(
+        "--roi",
+        type=_roi,
+        action="append",
+        metavar="X,Y,W,H",
+        help="where to look for a hand, in pixels, instead of everywhere; may be given several times",
+    )
     run.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
     run.add_argument("--every", type=positive, default=1, metavar="N", help="take every N-th frame only")
     run.add_argument(
@@ -74,11 +86,30 @@ def add_parser(commands: Any) -> None:
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
-    run.add_argument("--threads", type=positive, metavar="N", help="threads of the model")
+    run.add_argument("--threads", type=positive, metavar="N", help="threads of each network")
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     run.add_argument("--report", metavar="FILE", help="the closing summary as JSON")
     run.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    _add_hands_arguments(run)
     run.set_defaults(function=_run)
+
+
+def _add_hands_arguments(run: argparse.ArgumentParser) -> None:
+    hands = run.add_argument_group("for hands and hands-lite")
+    hands.add_argument("--max-hands", type=positive, metavar="N", help="follow up to N hands (else 1)")
+    hands.add_argument("--smoothing", choices=["off", "light", "strong"], help="steadier joints, a little later")
+    hands.add_argument("--mirrored", action="store_true", default=None, help="the picture is mirrored, as a selfie is")
+    hands.add_argument(
+        "--redetect-every", type=positive, metavar="N", help="look for further hands every N frames (else 5)"
+    )
+    hands.add_argument(
+        "--no-tracking",
+        dest="tracking",
+        action="store_false",
+        default=None,
+        help="look at every frame by itself, for unrelated pictures",
+    )
+    hands.add_argument("--detector-only", action="store_true", default=None, help="find palms only")
 
 
 def _roi(text: str) -> tuple[float, ...]:
@@ -97,7 +128,17 @@ def _run(options: argparse.Namespace) -> int:
     if not (options.output or options.keypoints or options.show):
         raise ArgumentError("run: nothing to make: give -o OUT, --keypoints FILE or --show")
     with Pipeline(
-        options.model, spec=options.spec, roi=options.roi, threads=options.threads, min_presence=options.min_presence
+        options.model,
+        spec=options.spec,
+        roi=options.roi,
+        threads=options.threads,
+        min_presence=options.min_presence,
+        max_hands=options.max_hands,
+        redetect_every=options.redetect_every,
+        smoothing=options.smoothing,
+        mirrored=options.mirrored,
+        tracking=options.tracking,
+        detector_only=options.detector_only,
     ) as pipeline:
         received: list[int] = []
         stop = threading.Event()

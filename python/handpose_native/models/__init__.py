@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from .decoders import Decoded, Decoder, HeatmapDecoder, RegressionDecoder, make_decoder
+from .hands import HandsModel, LandmarkReader, PalmReader
 from .known import KNOWN_MODELS, METADATA_KEY, find_spec, spec_from_metadata
 from .spec import ModelSpec, TensorLike, check_input, choose_output
+from .weights import is_weights_name, require_weights
 
 __all__ = [
     "KNOWN_MODELS",
     "METADATA_KEY",
     "Decoded",
     "Decoder",
+    "HandsModel",
     "HeatmapDecoder",
+    "LandmarkReader",
     "ModelSpec",
+    "PalmReader",
     "RegressionDecoder",
     "TensorLike",
     "check_input",
     "choose_output",
     "find_spec",
+    "is_weights_name",
     "make_decoder",
+    "require_weights",
     "spec_from_metadata",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Sink, Source, SourceInfo
 from .keypoints import KeypointWriter, open_keypoint_writer, read_keypoints
+from .readahead import read_frames
 from .sinks import open_sink
 from .sources import open_source
 from .window import WindowSink
@@ -17,5 +18,6 @@ __all__ = [
     "open_keypoint_writer",
     "open_sink",
     "open_source",
+    "read_frames",
     "read_keypoints",
 ]

@@ -44,7 +44,7 @@ class CameraSource(Source):
         try:
             import cv2
         except ImportError as error:
-            raise missing_dependency("cv2", "to read a camera", "opencv-python") from error
+            raise missing_dependency(error, "cv2", "to read a camera", "opencv-python") from error
         path = Path(f"/dev/video{device}") if isinstance(device, int) else Path(device)
         # OpenCV says nothing of the reason and writes warnings to the terminal, so the usual mistake is caught here.
         if not path.exists():

@@ -50,7 +50,7 @@ class ImageSink(Sink):
         try:
             import cv2
         except ImportError as error:
-            raise missing_dependency("cv2", "to write picture files", "opencv-python") from error
+            raise missing_dependency(error, "cv2", "to write picture files", "opencv-python") from error
         self._errors = (OSError, cv2.error)
 
     def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:

@@ -67,7 +67,7 @@ class GifSink(Sink):
         try:
             import av
         except ImportError as error:
-            raise missing_dependency("av", "to write GIF", "av") from error
+            raise missing_dependency(error, "av", "to write GIF", "av") from error
         self._errors = (OSError, av.FFmpegError)
         self._path = path
         self._fps = fps

@@ -108,7 +108,7 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     try:
         import cv2
     except ImportError as error:
-        raise missing_dependency("cv2", "to read picture files", "opencv-python") from error
+        raise missing_dependency(error, "cv2", "to read picture files", "opencv-python") from error
     try:
         data = path.read_bytes()
     except OSError as error:

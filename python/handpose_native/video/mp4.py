@@ -72,7 +72,7 @@ class H264Sink(Sink):
         try:
             import av
         except ImportError as error:
-            raise missing_dependency("av", "to write videos", "av") from error
+            raise missing_dependency(error, "av", "to write videos", "av") from error
         self._errors = (OSError, av.FFmpegError)
         if "libx264" not in av.codecs_available:
             raise VideoError(

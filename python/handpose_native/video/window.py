@@ -43,7 +43,7 @@ class WindowSink(Sink):
         try:
             import cv2
         except ImportError as error:
-            raise missing_dependency("cv2", "to show a window", "opencv-python") from error
+            raise missing_dependency(error, "cv2", "to show a window", "opencv-python") from error
         # Asked beforehand, because Qt ends the whole process when it finds no display.
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise VideoError("the window cannot be shown: there is no display (DISPLAY is not set)")

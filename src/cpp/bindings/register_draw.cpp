@@ -26,7 +26,9 @@ class Table {
  public:
   // `rows` < 0: any number; `columns` 0: a vector.
   Table(py::handle value, py::ssize_t rows, py::ssize_t columns, const Subject& subject, const char* expected) {
-    const auto array = py::array::ensure(value);
+    // `ensure` costs NumPy far more than the question whether there is anything to do.
+    const auto array =
+        py::isinstance<py::array>(value) ? py::reinterpret_borrow<py::array>(value) : py::array::ensure(value);
     if (!array || !convertible(array.dtype().kind())) throw DTypeError(subject.must(expected, describe(value)));
     const bool fits = array.ndim() == (columns == 0 ? 1 : 2) && (rows < 0 || array.shape(0) == rows) &&
                       (columns == 0 || array.shape(1) == columns);

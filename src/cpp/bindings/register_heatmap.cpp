@@ -9,10 +9,9 @@ namespace {
 constexpr const char* kFunction = "heatmap_peaks";
 constexpr const char* kMethods[] = {"argmax", "quarter", "dark", "expectation", "upsampled_argmax"};
 
-HeatmapStack read_heatmaps(py::handle value) {
-  const Subject subject{kFunction, "heatmaps"};
+// `memory` is that of `value`.
+HeatmapStack read_heatmaps(py::handle value, const Memory& memory, const Subject& subject) {
   const char* const expected = "float32 or float16 with shape (K, H, W) or (N, K, H, W)";
-  const Memory memory = read_memory(value, subject);
   if (!memory.is('f', 4) && !memory.is('f', 2)) throw DTypeError(subject.must(expected, describe(value)));
   const std::size_t rank = memory.shape.size();
   if (rank != 3 && rank != 4) throw ArgumentError(subject.must(expected, describe(value)));
@@ -89,43 +88,62 @@ void refuse_overlaps(const Memory& heatmaps, const py::tuple& results) {
   }
 }
 
-py::tuple run_heatmap_peaks(py::handle heatmaps, py::handle method, py::handle upsampled_hw, py::handle blur_kernel,
-                            bool with_spreads, py::handle out) {
-  const HeatmapStack stack = read_heatmaps(heatmaps);
-  const PeakParams params = read_params(method, upsampled_hw, blur_kernel, stack.first);
-  const auto maps = static_cast<py::ssize_t>(stack.maps);
-  std::vector<py::ssize_t> per_map{maps};
-  if (py::len(heatmaps.attr("shape")) == 4) {
-    per_map.insert(per_map.begin(), static_cast<py::ssize_t>(stack.batches));
-  }
-  std::vector<py::ssize_t> per_point = per_map;
-  per_point.push_back(2);
-  const std::size_t count = with_spreads ? 3 : 2;
-  py::tuple results(count);
-  if (out.is_none()) {
-    results[0] = py::array_t<float>(per_point);
-    for (std::size_t i = 1; i < count; ++i) results[i] = py::array_t<float>(per_map);
-  } else {
-    const char* const expected = with_spreads ? "a tuple (points, scores, spreads)" : "a tuple (points, scores)";
-    const Subject subject{kFunction, "out"};
-    if (!py::isinstance<py::tuple>(out)) throw DTypeError(subject.must(expected, describe(out)));
-    results = py::reinterpret_borrow<py::tuple>(out);
-    if (results.size() != count) throw ArgumentError(subject.must(expected, describe(out)));
-  }
-  const py::object points = results[0], scores = results[1];
-  float* const points_at = read_float_result(points, per_point, {kFunction, "out[0]"});
-  float* const scores_at = read_float_result(scores, per_map, {kFunction, "out[1]"});
-  float* spreads_at = nullptr;
+// Where the results go.
+struct Results {
+  py::tuple arrays;
+  float* points;
+  float* scores;
+  float* spreads;  // null unless wanted
+};
+
+Results make_results(const std::vector<py::ssize_t>& per_point, const std::vector<py::ssize_t>& per_map,
+                     bool with_spreads) {
+  py::array_t<float> points(per_point), scores(per_map);
+  Results results{py::tuple(), points.mutable_data(), scores.mutable_data(), nullptr};
   if (with_spreads) {
-    const py::object spreads = results[2];
-    spreads_at = read_float_result(spreads, per_map, {kFunction, "out[2]"});
-  }
-  refuse_overlaps(read_memory(heatmaps, {kFunction, "heatmaps"}), results);
-  {
-    const py::gil_scoped_release release;
-    heatmap_peaks(stack, params, points_at, scores_at, spreads_at);
+    py::array_t<float> spreads(per_map);
+    results.spreads = spreads.mutable_data();
+    results.arrays = py::make_tuple(std::move(points), std::move(scores), std::move(spreads));
+  } else {
+    results.arrays = py::make_tuple(std::move(points), std::move(scores));
   }
   return results;
+}
+
+Results read_results(py::handle out, const Memory& heatmaps, const std::vector<py::ssize_t>& per_point,
+                     const std::vector<py::ssize_t>& per_map, bool with_spreads) {
+  const char* const expected = with_spreads ? "a tuple (points, scores, spreads)" : "a tuple (points, scores)";
+  const Subject subject{kFunction, "out"};
+  if (!py::isinstance<py::tuple>(out)) throw DTypeError(subject.must(expected, describe(out)));
+  Results results{py::reinterpret_borrow<py::tuple>(out), nullptr, nullptr, nullptr};
+  if (results.arrays.size() != (with_spreads ? 3U : 2U)) throw ArgumentError(subject.must(expected, describe(out)));
+  const py::object points = results.arrays[0], scores = results.arrays[1];
+  results.points = read_float_result(points, per_point, {kFunction, "out[0]"});
+  results.scores = read_float_result(scores, per_map, {kFunction, "out[1]"});
+  if (with_spreads) {
+    const py::object spreads = results.arrays[2];
+    results.spreads = read_float_result(spreads, per_map, {kFunction, "out[2]"});
+  }
+  refuse_overlaps(heatmaps, results.arrays);
+  return results;
+}
+
+py::tuple run_heatmap_peaks(py::handle heatmaps, py::handle method, py::handle upsampled_hw, py::handle blur_kernel,
+                            bool with_spreads, py::handle out) {
+  const Subject subject{kFunction, "heatmaps"};
+  const Memory memory = read_memory(heatmaps, subject);
+  const HeatmapStack stack = read_heatmaps(heatmaps, memory, subject);
+  const PeakParams params = read_params(method, upsampled_hw, blur_kernel, stack.first);
+  const std::vector<py::ssize_t> per_map(memory.shape.begin(), memory.shape.end() - 2);
+  std::vector<py::ssize_t> per_point = per_map;
+  per_point.push_back(2);
+  const Results results = out.is_none() ? make_results(per_point, per_map, with_spreads)
+                                        : read_results(out, memory, per_point, per_map, with_spreads);
+  {
+    const py::gil_scoped_release release;
+    heatmap_peaks(stack, params, results.points, results.scores, results.spreads);
+  }
+  return results.arrays;
 }
 
 }  // namespace

@@ -11,11 +11,12 @@ constexpr const char* kFunction = "palette_map";
 // C-contiguous bytes of a shape.
 Memory read_bytes(py::handle value, const std::vector<py::ssize_t>& shape, bool writable, const Subject& subject) {
   const Memory memory = read_memory(value, subject);
-  const std::string expected =
-      std::string(writable ? "writable, " : "") + "C-contiguous uint8 of shape " + shape_text(shape);
-  if (!memory.is('u', 1)) throw DTypeError(subject.must(expected, describe(value)));
+  const auto expected = [&] {
+    return std::string(writable ? "writable, " : "") + "C-contiguous uint8 of shape " + shape_text(shape);
+  };
+  if (!memory.is('u', 1)) throw DTypeError(subject.must(expected(), describe(value)));
   if (memory.shape != shape || !memory.contiguous() || (writable && !memory.writable)) {
-    throw ArgumentError(subject.must(expected, describe(value)));
+    throw ArgumentError(subject.must(expected(), describe(value)));
   }
   return memory;
 }

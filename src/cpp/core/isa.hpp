@@ -10,8 +10,6 @@ enum class Isa : unsigned char {
   kNeon,  // every aarch64
 };
 
-constexpr const char* isa_name(Isa isa) {
-  return isa == Isa::kAvx2 ? "avx2" : isa == Isa::kNeon ? "neon" : "scalar";
-}
+constexpr const char* isa_name(Isa isa) { return isa == Isa::kAvx2 ? "avx2" : isa == Isa::kNeon ? "neon" : "scalar"; }
 
 }  // namespace handpose

@@ -37,43 +37,21 @@ Point quarter_step(const HeatmapView& map, const MapPeak& peak) {
   return step;
 }
 
-// Logarithm of the blurred map on the 5x5 pixels round the peak; only the 13 that dark_step reads are of use, but the
-// blur along rows is shared by all.
-void blurred_logs(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, double logs[5][5]) {
-  const std::int32_t radius = params.blur_taps / 2;
-  double along_rows[kMostBlurTaps + 4][5];
-  for (std::int32_t j = 0; j < params.blur_taps + 4; ++j) {
-    const std::int32_t y = peak.y - 2 - radius + j;
-    for (std::int32_t i = 0; i < 5; ++i) {
-      double sum = 0;
-      for (std::int32_t t = 0; t < params.blur_taps; ++t) {
-        const std::int32_t x = peak.x - 2 + i - radius + t;
-        if (y < 0 || y >= map.height || x < 0 || x >= map.width) continue;
-        const float value = value_at(map, x, y);
-        if (value > 0) sum += params.blur[t] * static_cast<double>(value);
-      }
-      along_rows[j][i] = sum;
-    }
-  }
-  for (std::int32_t j = 0; j < 5; ++j) {
-    for (std::int32_t i = 0; i < 5; ++i) {
-      double sum = 0;
-      for (std::int32_t t = 0; t < params.blur_taps; ++t) sum += params.blur[t] * along_rows[j + t][i];
-      logs[j][i] = std::log(std::max(sum, 1e-10));
-    }
-  }
-}
+// ln(a / b), where nothing is below 1e-10. One logarithm of a quotient instead of two: in double it costs no accuracy.
+double log_ratio(double a, double b) { return std::log(a / b); }
 
 // Zhang et al., "Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020, equations 7 to 11.
-Point dark_step(const HeatmapView& map, const MapPeak& peak, const PeakParams& params) {
+Point dark_step(const KernelTable& kernels, const HeatmapView& map, const MapPeak& peak, const PeakParams& params) {
   if (peak.x < 2 || peak.x > map.width - 3 || peak.y < 2 || peak.y > map.height - 3) return {0, 0};
-  double l[5][5];
-  blurred_logs(map, peak, params, l);
-  const double dx = (l[2][3] - l[2][1]) / 2;
-  const double dy = (l[3][2] - l[1][2]) / 2;
-  const double dxx = (l[2][4] - 2 * l[2][2] + l[2][0]) / 4;
-  const double dyy = (l[4][2] - 2 * l[2][2] + l[0][2]) / 4;
-  const double dxy = (l[3][3] - l[1][3] - l[3][1] + l[1][1]) / 4;
+  BlurredPatch patch;
+  kernels.blur_around(map, peak, params, &patch);
+  const auto b = [&](int y, int x) { return std::max(static_cast<double>(patch.at[2 + y][2 + x]), 1e-10); };
+  const double middle = b(0, 0) * b(0, 0);
+  const double dx = log_ratio(b(0, 1), b(0, -1)) / 2;
+  const double dy = log_ratio(b(1, 0), b(-1, 0)) / 2;
+  const double dxx = log_ratio(b(0, 2) * b(0, -2), middle) / 4;
+  const double dyy = log_ratio(b(2, 0) * b(-2, 0), middle) / 4;
+  const double dxy = log_ratio(b(1, 1) * b(-1, -1), b(-1, 1) * b(1, -1)) / 4;
   const double determinant = dxx * dyy - dxy * dxy;
   if (!(dxx < 0 && determinant > 0)) return {0, 0};  // no maximum there
   const double step_x = -(dyy * dx - dxy * dy) / determinant;
@@ -148,9 +126,9 @@ FinePeak upsampled_peak(const HeatmapView& map, const MapPeak& peak, const PeakP
   return best;
 }
 
-float spread_of(const HeatmapView& map, const MapPeak& peak) {
+float spread_of(const KernelTable& kernels, const HeatmapView& map, const MapPeak& peak) {
   // About the peak rather than the origin: the squares stay small where the mass is, and nothing cancels.
-  const MapMoments m = active_kernels().second_moments(map, peak.x, peak.y);
+  const SecondMoments m = kernels.second_moments(map, peak.x, peak.y);
   const double sum = m.sum;
   if (!(sum > 0) || !std::isfinite(m.squares) || !std::isfinite(sum)) return kNan;
   const double mean_x = m.x / sum;
@@ -159,60 +137,78 @@ float spread_of(const HeatmapView& map, const MapPeak& peak) {
   return static_cast<float>(std::sqrt(std::max(variance, 0.0)));
 }
 
-Point centroid(const HeatmapView& map) {
-  const MapMoments m = active_kernels().first_moments(map);
+Point centroid(const FirstMoments& m) {
   const double sum = m.sum;
-  if (!(sum > 0) || !std::isfinite(sum)) return {kNan, kNan};
+  if (!(sum > 0) || !std::isfinite(sum) || !std::isfinite(m.x) || !std::isfinite(m.y)) return {kNan, kNan};
   return {static_cast<float>(m.x / sum + 0.5), static_cast<float>(m.y / sum + 0.5)};
 }
 
-void decode_map(const HeatmapView& map, const PeakParams& params, float* point, float* score, float* spread) {
-  const MapPeak peak = active_kernels().find_peak(map);
-  if (peak.x < 0) {
-    point[0] = point[1] = *score = kNan;
-    if (spread != nullptr) *spread = kNan;
-    return;
-  }
-  Point at{static_cast<float>(peak.x) + 0.5f, static_cast<float>(peak.y) + 0.5f};
-  *score = peak.value;
+// One map's results.
+struct Decoded {
+  Point point{kNan, kNan};
+  float score = kNan;
+  float spread = kNan;
+};
+
+Decoded decode_map(const KernelTable& kernels, const HeatmapView& map, const PeakParams& params, bool with_spread) {
+  Decoded result;
   if (params.method == PeakMethod::kExpectation) {
-    at = centroid(map);
-  } else if (params.method == PeakMethod::kUpsampledArgmax) {
-    const FinePeak fine = upsampled_peak(map, peak, params);
-    at.x = static_cast<float>((fine.x + 0.5) * map.width / params.upsampled_width);
-    at.y = static_cast<float>((fine.y + 0.5) * map.height / params.upsampled_height);
-    *score = static_cast<float>(fine.value);
-  } else if (params.method != PeakMethod::kArgmax) {
-    const Point step = params.method == PeakMethod::kQuarter ? quarter_step(map, peak) : dark_step(map, peak, params);
-    at = {at.x + step.x, at.y + step.y};
+    const FirstMoments m = kernels.first_moments(map);
+    result.point = centroid(m);
+    result.score = m.largest;
+    if (m.largest > 0 && !with_spread) return result;  // the peak's place is of no interest
   }
-  point[0] = at.x;
-  point[1] = at.y;
-  if (spread != nullptr) *spread = spread_of(map, peak);
+  const MapPeak peak = kernels.find_peak(map);
+  if (peak.x < 0) return {};
+  result.score = peak.value;
+  if (with_spread) result.spread = spread_of(kernels, map, peak);
+  if (params.method == PeakMethod::kExpectation) return result;
+  if (params.method == PeakMethod::kUpsampledArgmax) {
+    const FinePeak fine = upsampled_peak(map, peak, params);
+    result.point = {static_cast<float>((fine.x + 0.5) * map.width / params.upsampled_width),
+                    static_cast<float>((fine.y + 0.5) * map.height / params.upsampled_height)};
+    result.score = static_cast<float>(fine.value);
+    return result;
+  }
+  Point step{0, 0};
+  if (params.method == PeakMethod::kQuarter) step = quarter_step(map, peak);
+  if (params.method == PeakMethod::kDark) step = dark_step(kernels, map, peak, params);
+  result.point = {static_cast<float>(peak.x) + 0.5f + step.x, static_cast<float>(peak.y) + 0.5f + step.y};
+  return result;
 }
 
 }  // namespace
 
 void fill_blur(std::int32_t taps, PeakParams* params) {
   const double sigma = 0.3 * ((taps - 1) * 0.5 - 1) + 0.8;
+  double weights[kMostBlurTaps];
   double sum = 0;
   for (std::int32_t t = 0; t < taps; ++t) {
     const double d = t - taps / 2;
-    params->blur[t] = std::exp(-d * d / (2 * sigma * sigma));
-    sum += params->blur[t];
+    weights[t] = std::exp(-d * d / (2 * sigma * sigma));
+    sum += weights[t];
   }
-  for (std::int32_t t = 0; t < taps; ++t) params->blur[t] /= sum;
+  std::fill_n(params->blur, kBlurredSide - 1, 0.0f);
+  for (std::int32_t t = 0; t < taps; ++t) {
+    params->blur[kBlurredSide - 1 + t] = static_cast<float>(weights[t] / sum);
+  }
+  std::fill_n(params->blur + (kBlurredSide - 1) + taps, kBlurredSide - 1, 0.0f);
   params->blur_taps = taps;
 }
 
 void heatmap_peaks(const HeatmapStack& stack, const PeakParams& params, float* points, float* scores, float* spreads) {
+  const KernelTable& kernels = active_kernels();
   for (std::size_t batch = 0; batch < stack.batches; ++batch) {
     for (std::size_t k = 0; k < stack.maps; ++k) {
       HeatmapView map = stack.first;
       map.data += static_cast<std::ptrdiff_t>(batch) * stack.batch_pitch_bytes +
                   static_cast<std::ptrdiff_t>(k) * stack.map_pitch_bytes;
       const std::size_t at = batch * stack.maps + k;
-      decode_map(map, params, points + 2 * at, scores + at, spreads != nullptr ? spreads + at : nullptr);
+      const Decoded decoded = decode_map(kernels, map, params, spreads != nullptr);
+      points[2 * at] = decoded.point.x;
+      points[2 * at + 1] = decoded.point.y;
+      scores[at] = decoded.score;
+      if (spreads != nullptr) spreads[at] = decoded.spread;
     }
   }
 }

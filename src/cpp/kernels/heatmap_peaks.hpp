@@ -33,20 +33,39 @@ struct MapPeak {
   float value;
 };
 
-// Sums over max(value, 0), NaN as 0: of the values, and of the values times x and y (first moments), or times dx and dy
-// and times dx^2 + dy^2 (second moments, about a centre).
-struct MapMoments {
+// Sums over max(value, 0), NaN as 0: of the values, and of the values times column and row; and the largest of them.
+struct FirstMoments {
+  float sum, x, y, largest;
+};
+
+// The same about a centre: of the values, of the values times dx and dy, and times dx^2 + dy^2.
+struct SecondMoments {
   float sum, x, y, squares;
 };
 
+// What sums run in: column mod 16. They are added in halves: lane i and i + 8, then i + 4, i + 2, i + 1.
+constexpr std::int32_t kLanes = 16;
+
 constexpr std::int32_t kMostBlurTaps = 31;
+
+// Rows and columns on which dark needs the blurred map: the peak's and two on either side.
+constexpr std::int32_t kBlurredSide = 5;
 
 struct PeakParams {
   PeakMethod method = PeakMethod::kArgmax;
   std::int32_t upsampled_height = 0;  // upsampled_argmax: at least the map's size
   std::int32_t upsampled_width = 0;
-  std::int32_t blur_taps = 0;       // dark: odd, 3..kMostBlurTaps
-  double blur[kMostBlurTaps] = {};  // sums to 1
+  std::int32_t blur_taps = 0;  // dark: odd, 3..kMostBlurTaps
+  // The taps, which sum to 1, between zeros: a kernel that moves over kBlurredSide rows may read the same index for
+  // all.
+  float blur[kMostBlurTaps + 2 * (kBlurredSide - 1)] = {};
+
+  const float* taps() const { return blur + (kBlurredSide - 1); }
+};
+
+// The blurred map round a peak; only the first kBlurredSide columns of a row are of use.
+struct BlurredPatch {
+  float at[kBlurredSide][8];
 };
 
 // Fills `blur` for `taps`, as cv2.getGaussianKernel(taps, 0) computes it for sizes above 7.

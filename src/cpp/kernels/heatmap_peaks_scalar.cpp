@@ -1,4 +1,4 @@
-// The sums and searches over a whole map in portable C++: the definition of the result.
+// The sums and searches over a map in portable C++: the definition of the result.
 #include <cstdint>
 
 #include "../core/half.hpp"
@@ -7,9 +7,6 @@
 namespace handpose {
 namespace scalar {
 namespace {
-
-// Sums run in lanes, column mod 16, so that vector levels can add in the same order.
-constexpr std::int32_t kLanes = 16;
 
 const std::uint8_t* row_of(const HeatmapView& map, std::int32_t y) { return map.data + y * map.pitch_bytes; }
 
@@ -47,30 +44,42 @@ MapPeak find_peak_of(const HeatmapView& map) {
   return peak;
 }
 
+// Columns are weighted without a product per pixel: a row's running sums, added up after every block of kLanes columns,
+// count a pixel once for its own block and once for each one right of it.
 template <typename Kind>
-MapMoments first_moments_of(const HeatmapView& map) {
-  float sum[kLanes] = {}, sum_x[kLanes] = {}, sum_y[kLanes] = {};
+FirstMoments first_moments_of(const HeatmapView& map) {
+  float sum[kLanes] = {}, repeated[kLanes] = {}, sum_x[kLanes], sum_y[kLanes] = {}, most[kLanes] = {};
   for (std::int32_t y = 0; y < map.height; ++y) {
     const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, y));
-    float in_row[kLanes] = {};
+    float in_row[kLanes] = {}, repeated_in_row[kLanes] = {};
     for (std::int32_t block = 0; block < map.width; block += kLanes) {
+      float masses[kLanes] = {};
       const std::int32_t lanes = map.width - block < kLanes ? map.width - block : kLanes;
-      for (std::int32_t i = 0; i < lanes; ++i) {
-        const float value = mass(Kind::value(row[block + i]));
-        in_row[i] += value;
-        sum_x[i] += value * static_cast<float>(block + i);
+      for (std::int32_t i = 0; i < lanes; ++i) masses[i] = mass(Kind::value(row[block + i]));
+      for (std::int32_t i = 0; i < kLanes; ++i) {
+        most[i] = masses[i] > most[i] ? masses[i] : most[i];
+        in_row[i] += masses[i];
+        repeated_in_row[i] += in_row[i];
       }
     }
     for (std::int32_t i = 0; i < kLanes; ++i) {
       sum[i] += in_row[i];
+      repeated[i] += repeated_in_row[i];
       sum_y[i] += in_row[i] * static_cast<float>(y);
     }
   }
-  return {add_lanes(sum), add_lanes(sum_x), add_lanes(sum_y), 0};
+  const std::int32_t blocks = (map.width + kLanes - 1) / kLanes;
+  float largest = 0;
+  for (std::int32_t i = 0; i < kLanes; ++i) {
+    const float block_of = sum[i] * static_cast<float>(blocks) - repeated[i];
+    sum_x[i] = block_of * static_cast<float>(kLanes) + sum[i] * static_cast<float>(i);
+    largest = most[i] > largest ? most[i] : largest;
+  }
+  return {add_lanes(sum), add_lanes(sum_x), add_lanes(sum_y), largest};
 }
 
 template <typename Kind>
-MapMoments second_moments_of(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
+SecondMoments second_moments_of(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
   float sum[kLanes] = {}, sum_x[kLanes] = {}, sum_y[kLanes] = {}, squares[kLanes] = {};
   for (std::int32_t y = 0; y < map.height; ++y) {
     const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, y));
@@ -97,17 +106,45 @@ MapMoments second_moments_of(const HeatmapView& map, std::int32_t center_x, std:
   return {add_lanes(sum), add_lanes(sum_x), add_lanes(sum_y), add_lanes(squares)};
 }
 
+template <typename Kind>
+void blur_around_of(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, BlurredPatch* patch) {
+  const std::int32_t side = params.blur_taps + kBlurredSide - 1;
+  const std::int32_t left = peak.x - side / 2;
+  const std::int32_t top = peak.y - side / 2;
+  float down[kBlurredSide][kMostBlurTaps + kBlurredSide - 1] = {};
+  for (std::int32_t r = 0; r < side; ++r) {
+    if (top + r < 0 || top + r >= map.height) continue;
+    const auto* row = reinterpret_cast<const typename Kind::Stored*>(row_of(map, top + r));
+    for (std::int32_t c = 0; c < side; ++c) {
+      if (left + c < 0 || left + c >= map.width) continue;
+      const float value = mass(Kind::value(row[left + c]));
+      for (std::int32_t j = 0; j < kBlurredSide; ++j) down[j][c] += params.taps()[r - j] * value;
+    }
+  }
+  for (std::int32_t j = 0; j < kBlurredSide; ++j) {
+    for (std::int32_t i = 0; i < kBlurredSide; ++i) {
+      float sum = 0;
+      for (std::int32_t t = 0; t < params.blur_taps; ++t) sum += params.taps()[t] * down[j][i + t];
+      patch->at[j][i] = sum;
+    }
+  }
+}
+
 }  // namespace
 
 MapPeak find_peak(const HeatmapView& map) { return map.half ? find_peak_of<Half>(map) : find_peak_of<Single>(map); }
 
-MapMoments first_moments(const HeatmapView& map) {
+FirstMoments first_moments(const HeatmapView& map) {
   return map.half ? first_moments_of<Half>(map) : first_moments_of<Single>(map);
 }
 
-MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
+SecondMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
   return map.half ? second_moments_of<Half>(map, center_x, center_y)
                   : second_moments_of<Single>(map, center_x, center_y);
+}
+
+void blur_around(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, BlurredPatch* patch) {
+  return map.half ? blur_around_of<Half>(map, peak, params, patch) : blur_around_of<Single>(map, peak, params, patch);
 }
 
 }  // namespace scalar

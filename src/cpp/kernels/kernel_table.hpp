@@ -10,14 +10,14 @@ namespace handpose {
 
 struct KernelTable {
   Isa isa;
-  decltype(&scalar::linear_row) linear_row;
-  decltype(&scalar::taps_row) taps_row;
-  decltype(&scalar::rotated_row) rotated_row;
-  decltype(&scalar::write_row) write_row;
+  decltype(&scalar::linear_rows) linear_rows;
+  decltype(&scalar::taps_rows) taps_rows;
+  decltype(&scalar::rotated_rows) rotated_rows;
   decltype(&scalar::find_peak) find_peak;
   decltype(&scalar::first_moments) first_moments;
   decltype(&scalar::second_moments) second_moments;
-  decltype(&scalar::blend_span) blend_span;
+  decltype(&scalar::blur_around) blur_around;
+  decltype(&scalar::blend_rows) blend_rows;
   decltype(&scalar::palette_map_row) palette_map_row;
 };
 

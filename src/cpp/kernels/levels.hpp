@@ -10,14 +10,14 @@
 // clang-format off
 #define HANDPOSE_DECLARE_LEVEL(level)                                                                                  \
   namespace level {                                                                                                    \
-  void linear_row(const PreprocessPlan& plan, std::int32_t y);                                                         \
-  void taps_row(const PreprocessPlan& plan, std::int32_t y);                                                           \
-  void rotated_row(const PreprocessPlan& plan, std::int32_t y);                                                        \
-  void write_row(const PreprocessPlan& plan, std::int32_t y, const float* const levels[3]);                            \
+  void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                  \
+  void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                    \
+  void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                 \
   MapPeak find_peak(const HeatmapView& map);                                                                           \
-  MapMoments first_moments(const HeatmapView& map);                                                                    \
-  MapMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y);                     \
-  void blend_span(const Span& span, const Stroke& stroke);                                                             \
+  FirstMoments first_moments(const HeatmapView& map);                                                                  \
+  SecondMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y);                  \
+  void blur_around(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, BlurredPatch* patch);        \
+  void blend_rows(const Stroke& stroke, const RowSpans& rows, const Target* targets, std::size_t target_count);         \
   void palette_map_row(const std::uint8_t* bgr, std::int32_t width, const std::uint8_t* lut, std::uint8_t* out);       \
   }
 // clang-format on

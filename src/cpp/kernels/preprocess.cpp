@@ -1,140 +1,19 @@
-// The part of preprocess that is the same on every level: tables of an axis, and the loop over rows.
+// The part of preprocess that is the same on every level: the plan, the border, and the loop over rows.
 #include "preprocess.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 
 #include "../core/checked_math.hpp"
 #include "kernel_table.hpp"
+#include "preprocess_axis.hpp"
+#include "preprocess_values.hpp"
 
 namespace handpose {
 namespace {
 
-constexpr std::int32_t kLinearBits = 14;
-// Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
-constexpr std::int32_t kMostBits = 17;
 // A centre on the image's edge is inside, also where the affine's rounding has moved it a little; in pixels.
 constexpr double kEdgeTolerance = 1e-6;
-constexpr double kCubicA = -0.75;  // as cv2.INTER_CUBIC
-
-double keys_cubic(double distance) {
-  const double d = std::fabs(distance);
-  if (d < 1) return ((kCubicA + 2) * d - (kCubicA + 3)) * d * d + 1;
-  if (d < 2) return kCubicA * (((d - 5) * d + 8) * d - 4);
-  return 0;
-}
-
-// One axis of the map from input to a plane: centre of output i at (i + 0.5) * scale + offset, in samples of the plane.
-struct AxisMap {
-  double scale, offset;
-  std::int32_t size;    // of the plane
-  std::int32_t extent;  // of the whole image on the same axis, in the plane's samples times two
-  std::int32_t outputs;
-  double tolerance;  // in the plane's samples, so that all planes agree on what is inside
-
-  double centre(std::int32_t i) const { return (i + 0.5) * scale + offset; }
-  double clamped_centre(std::int32_t i) const { return std::min(std::max(centre(i), 0.0), extent * 0.5); }
-};
-
-std::int32_t taps_of(Filter filter, double scale, std::int32_t size) {
-  double taps = 2;
-  if (filter == Filter::kCubic) taps = 4;
-  if (filter == Filter::kAntialias) taps = 2 * std::ceil(std::max(1.0, std::fabs(scale))) + 1;
-  return static_cast<std::int32_t>(std::min<double>(taps, size));
-}
-
-void find_inside(const AxisMap& map, Border border, AxisTable* table) {
-  table->begin = 0;
-  table->end = map.outputs;
-  if (border == Border::kReplicate) return;
-  const auto inside = [&](std::int32_t i) {
-    return map.centre(i) >= -map.tolerance && map.centre(i) <= map.extent * 0.5 + map.tolerance;
-  };
-  while (table->begin < table->end && !inside(table->begin)) ++table->begin;
-  while (table->begin < table->end && !inside(table->end - 1)) --table->end;
-}
-
-void fill_linear(const AxisMap& map, AxisTable* table) {
-  table->bits = kLinearBits;
-  for (std::int32_t i = table->begin; i < table->end; ++i) {
-    const double position = std::min(std::max(map.clamped_centre(i) - 0.5, 0.0), map.size - 1.0);
-    const std::int32_t start = std::min(static_cast<std::int32_t>(position), std::max(map.size - 2, 0));
-    const double f = position - start;
-    table->start[i] = start;
-    table->fractions[2 * i] = static_cast<float>(1 - f) * 0x1p-14f;
-    table->fractions[2 * i + 1] = static_cast<float>(f) * 0x1p-14f;
-    const auto weight = static_cast<std::int16_t>(std::lrint(f * (1 << kLinearBits)));
-    table->weights[table->taps * i] = static_cast<std::int16_t>((1 << kLinearBits) - weight);
-    if (table->taps == 2) table->weights[2 * i + 1] = weight;
-  }
-}
-
-// The weights of one output before rounding: calls use(k, w) for taps k of the table's window, several times for one k
-// where taps beyond the edge fall on it. Returns the start of the window.
-template <typename Use>
-std::int32_t weigh_taps(const AxisMap& map, Filter filter, std::int32_t taps, double centre, const Use& use) {
-  if (filter == Filter::kCubic) {
-    const double position = centre - 0.5;
-    const double base = std::floor(position);
-    const std::int32_t start = static_cast<std::int32_t>(std::min(std::max(base - 1, 0.0), double(map.size - taps)));
-    for (int k = -1; k <= 2; ++k) {
-      const double at = std::min(std::max(base + k, 0.0), map.size - 1.0);
-      use(static_cast<std::int32_t>(at) - start, keys_cubic(position - (base + k)));
-    }
-    return start;
-  }
-  // Pillow's rule: the taps whose centres lie within the support, rounded outwards, cut at the edges.
-  const double support = std::max(1.0, std::fabs(map.scale));
-  const double low = std::max(std::floor(centre - support + 0.5), 0.0);
-  const double high = std::min(std::floor(centre + support + 0.5), double(map.size));
-  const auto start = static_cast<std::int32_t>(std::min(low, double(map.size - taps)));
-  for (auto at = static_cast<std::int32_t>(low); at < static_cast<std::int32_t>(high); ++at) {
-    use(at - start, std::max(0.0, 1 - std::fabs(at + 0.5 - centre) / support));
-  }
-  return start;
-}
-
-void fill_taps(const AxisMap& map, Filter filter, AxisTable* table) {
-  const std::int32_t taps = table->taps;
-  double largest = 1;
-  if (filter == Filter::kAntialias) {
-    largest = 0;
-    for (std::int32_t i = table->begin; i < table->end; ++i) {
-      double sum = 0, top = 0;
-      weigh_taps(map, filter, taps, map.clamped_centre(i), [&](std::int32_t, double w) {
-        sum += w;
-        top = std::max(top, w);
-      });
-      largest = std::max(largest, top / sum);
-    }
-  }
-  table->bits = kMostBits;
-  while (largest * (1 << table->bits) > 32767 - taps && table->bits > kLinearBits) --table->bits;
-  const double one = 1 << table->bits;
-  for (std::int32_t i = table->begin; i < table->end; ++i) {
-    const double centre = map.clamped_centre(i);
-    double sum = 0;
-    weigh_taps(map, filter, taps, centre, [&](std::int32_t, double w) { sum += w; });
-    std::int16_t* weights = table->weights + static_cast<std::ptrdiff_t>(i) * taps;
-    std::fill(weights, weights + taps, std::int16_t{0});
-    table->start[i] = weigh_taps(map, filter, taps, centre, [&](std::int32_t k, double w) {
-      weights[k] = static_cast<std::int16_t>(weights[k] + std::lrint(w / sum * one));
-    });
-    std::int32_t rest = 1 << table->bits;  // what rounding lost goes to the heaviest tap
-    for (std::int32_t k = 0; k < taps; ++k) rest -= weights[k];
-    std::int16_t* heaviest = std::max_element(weights, weights + taps);
-    *heaviest = static_cast<std::int16_t>(*heaviest + rest);
-  }
-}
-
-void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* table) {
-  find_inside(map, params.border, table);
-  if (params.filter == Filter::kLinear) {
-    fill_linear(map, table);
-  } else {
-    fill_taps(map, params.filter, table);
-  }
-}
 
 // A plane's axis maps: chroma planes have half the coordinates.
 AxisMap axis_map(const ImageView& source, const PreprocessParams& params, const TensorView& out, int plane,
@@ -169,33 +48,91 @@ class Arena {
   CheckedSize used_{0};
 };
 
-void take_axis(Arena* arena, const AxisMap& map, Filter filter, AxisTable* table) {
-  const auto outputs = static_cast<std::size_t>(map.outputs);
-  table->taps = taps_of(filter, map.scale, map.size);
+void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, AxisTable* table) {
+  const auto outputs = static_cast<std::size_t>(map.outputs) + kBlock;
+  const bool linear = filter == Filter::kLinear;
+  table->taps = axis_taps(filter, map);
+  table->stride = axis_weight_stride(filter, table->taps);
   table->start = arena->take<std::int32_t>(outputs);
-  table->weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->taps));
-  table->fractions = filter == Filter::kLinear ? arena->take<float>(outputs, 2) : nullptr;
+  table->weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
+  if (linear && vertical) table->fractions = arena->take<float>(outputs, 2);
+  if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
+  if (linear && !vertical) table->shifts = arena->take<std::uint8_t>(outputs);
+  if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs / kBlock + 1, kShuffleBytes);
 }
+
+int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1; }
 
 // Lays the plan out in the arena; the tables are filled by the caller.
 void take_plan(Arena* arena, PreprocessPlan* plan) {
-  for (float*& row : plan->levels) row = arena->take<float>(static_cast<std::size_t>(plan->out.width));
-  for (float*& row : plan->border_levels) row = arena->take<float>(static_cast<std::size_t>(plan->out.width));
-  if (!plan->params.image_from_input.axis_aligned()) return;
-  for (int plane = 0; plane < (is_yuv(plan->source.format) ? 2 : 1); ++plane) {
-    const PreprocessParams& params = plan->params;
-    take_axis(arena, axis_map(plan->source, params, plan->out, plane, false), params.filter, &plan->x[plane]);
-    take_axis(arena, axis_map(plan->source, params, plan->out, plane, true), params.filter, &plan->y[plane]);
+  const PreprocessParams& params = plan->params;
+  const auto out_width = static_cast<std::size_t>(plan->out.width);
+  if (params.image_from_input.axis_aligned()) {
+    for (int plane = 0; plane < table_count(plan->source); ++plane) {
+      const AxisMap x = axis_map(plan->source, params, plan->out, plane, false);
+      const AxisMap y = axis_map(plan->source, params, plan->out, plane, true);
+      take_axis(arena, x, params.filter, false, &plan->x[plane]);
+      take_axis(arena, y, params.filter, true, &plan->y[plane]);
+    }
   }
-  if (plan->params.filter != Filter::kLinear) {
-    plan->reduced = arena->take<std::int16_t>(static_cast<std::size_t>(plan->source.width), 3);
+  if (params.filter != Filter::kLinear) {
+    // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
+    const auto row = static_cast<std::size_t>(plan->source.width) + 16;
+    plan->interleaved = arena->take<std::int16_t>(row, 3);
+    for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }
+  for (float*& row : plan->levels) row = arena->take<float>(out_width);
+  plan->border_row = arena->take<unsigned char>(out_width * 3, item_size(plan->out.dtype));
+}
+
+// The row that the border makes.
+void fill_border_row(const PreprocessPlan& plan) {
+  const auto width = static_cast<std::size_t>(plan.out.width);
+  const bool planar = plan.out.layout == Layout::kNchw;
+  for (std::size_t c = 0; c < 3; ++c) {
+    const float value = plan.params.border_value[c] * plan.params.scale[c] + plan.params.bias[c];
+    for (std::size_t x = 0; x < width; ++x) {
+      store_value(plan.border_row, plan.out.dtype, planar ? c * width + x : 3 * x + c, value);
+    }
+  }
+}
+
+// Writes the border into columns begin <= x < end of row y.
+void copy_border(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end) {
+  if (begin >= end) return;
+  const std::size_t item = item_size(plan.out.dtype);
+  const bool planar = plan.out.layout == Layout::kNchw;
+  const std::size_t pixel = planar ? item : 3 * item;
+  const std::size_t row = static_cast<std::size_t>(plan.out.width) * pixel;
+  const std::size_t first = static_cast<std::size_t>(begin) * pixel;
+  const std::size_t bytes = static_cast<std::size_t>(end - begin) * pixel;
+  for (std::size_t c = 0; c < (planar ? 3u : 1u); ++c) {
+    const std::size_t above = c * static_cast<std::size_t>(plan.out.height) + static_cast<std::size_t>(y);
+    std::memcpy(static_cast<unsigned char*>(plan.out.data) + above * row + first, plan.border_row + c * row + first,
+                bytes);
+  }
+}
+
+void fill_tables(PreprocessPlan* plan) {
+  const Plane* const planes = plan->source.planes;
+  const int tables = table_count(plan->source);
+  for (int plane = 0; plane < tables; ++plane) {
+    fill_axis(axis_map(plan->source, plan->params, plan->out, plane, false), plan->params, &plan->x[plane]);
+    fill_axis(axis_map(plan->source, plan->params, plan->out, plane, true), plan->params, &plan->y[plane]);
+  }
+  if (plan->params.filter != Filter::kLinear) return;
+  plan->paired = pairs_fit(plan->x[0], planes[0].channels);
+  if (tables > 1) plan->paired = plan->paired && pairs_fit(plan->x[1], planes[1].channels);
+  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
 }
 
 }  // namespace
 
 std::size_t preprocess_workspace_bytes(const ImageView& source, const PreprocessParams& params, const TensorView& out) {
-  PreprocessPlan plan{source, params, out, {}, {}, nullptr, {}, {}};
+  PreprocessPlan plan{};
+  plan.source = source;
+  plan.params = params;
+  plan.out = out;
   Arena arena(nullptr);
   take_plan(&arena, &plan);
   return arena.used();
@@ -203,29 +140,27 @@ std::size_t preprocess_workspace_bytes(const ImageView& source, const Preprocess
 
 void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace) {
   const KernelTable& kernels = active_kernels();
-  PreprocessPlan plan{source, params, out, {}, {}, nullptr, {}, {}};
+  PreprocessPlan plan{};
+  plan.source = source;
+  plan.params = params;
+  plan.out = out;
   Arena arena(workspace);
   take_plan(&arena, &plan);
   if (!params.image_from_input.axis_aligned()) {
-    for (std::int32_t y = 0; y < out.height; ++y) kernels.rotated_row(plan, y);
+    kernels.rotated_rows(plan, 0, out.height);
     return;
   }
-  for (int plane = 0; plane < (is_yuv(source.format) ? 2 : 1); ++plane) {
-    fill_axis(axis_map(source, params, out, plane, false), params, &plan.x[plane]);
-    fill_axis(axis_map(source, params, out, plane, true), params, &plan.y[plane]);
-  }
-  for (int c = 0; c < 3; ++c) {  // columns outside the image keep the border in every row
-    std::fill(plan.levels[c], plan.levels[c] + out.width, params.border_value[c]);
-    std::fill(plan.border_levels[c], plan.border_levels[c] + out.width, params.border_value[c]);
-  }
-  const auto sample_row = params.filter == Filter::kLinear ? kernels.linear_row : kernels.taps_row;
-  for (std::int32_t y = 0; y < out.height; ++y) {
-    if (y >= plan.y[0].begin && y < plan.y[0].end && plan.x[0].begin < plan.x[0].end) {
-      sample_row(plan, y);
-    } else {
-      kernels.write_row(plan, y, plan.border_levels);
-    }
-  }
+  fill_tables(&plan);
+  // Rows and columns that lie inside the image, the same for all planes.
+  const bool none = plan.x[0].begin == plan.x[0].end || plan.y[0].begin == plan.y[0].end;
+  const std::int32_t top = none ? out.height : plan.y[0].begin, bottom = none ? out.height : plan.y[0].end;
+  const std::int32_t left = plan.x[0].begin, right = plan.x[0].end;
+  if (top > 0 || bottom < out.height || left > 0 || right < out.width) fill_border_row(plan);
+  for (std::int32_t y = 0; y < top; ++y) copy_border(plan, y, 0, out.width);
+  for (std::int32_t y = top; y < bottom; ++y) copy_border(plan, y, 0, left);
+  for (std::int32_t y = top; y < bottom; ++y) copy_border(plan, y, right, out.width);
+  for (std::int32_t y = bottom; y < out.height; ++y) copy_border(plan, y, 0, out.width);
+  if (top < bottom) (params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows)(plan, top, bottom);
 }
 
 }  // namespace handpose

@@ -27,15 +27,28 @@ struct PreprocessParams {
   YuvToRgb yuv{};
 };
 
+// Faster levels work on blocks of this many outputs of a row, from AxisTable::begin on. Tables of the x axis go on for
+// a block beyond `end` with copies of the last entry, so that the last block needs no care.
+constexpr std::int32_t kBlock = 8;
+
+constexpr std::int32_t kShuffleBytes = 128;
+
 // How one axis of the output reads one axis of a plane. Output i, begin <= i < end, takes source samples
 // start[i] .. start[i] + taps - 1, all inside the plane.
 struct AxisTable {
-  std::int32_t* start;
-  std::int16_t* weights;  // taps per output; sum exactly 1 << bits
-  float* fractions;       // linear only: {1 - f, f} / 2^14 per output
-  std::int32_t taps;
+  std::int32_t* start;    // rises or falls, never both
+  std::int16_t* weights;  // of output i from stride * i on, zero beyond its taps; they sum to exactly 1 << bits
+  std::int32_t taps, stride;
   std::int32_t bits;
   std::int32_t begin, end;
+  float* fractions;  // y axis, linear: {1 - f, f} / 2^14 per output
+  // x axis, linear, for faster levels, which load the two taps of two neighbouring outputs at once. Where that works
+  // for every such pair (PreprocessPlan::paired), offsets[i] of both is where 16 bytes are loaded from a row; else it
+  // is the own first tap, from which 8 bytes are loaded, and those of the neighbour are put behind them. shifts[i] is
+  // where in these 16 bytes the first tap of output i lies.
+  std::int32_t* offsets;
+  std::uint8_t* shifts;
+  unsigned char* shuffles;  // kShuffleBytes per block, for what a level makes of the shifts
 };
 
 // Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1
@@ -44,10 +57,12 @@ struct PreprocessPlan {
   ImageView source;
   PreprocessParams params;
   TensorView out;
-  AxisTable x[2], y[2];     // unused with rotation
-  std::int16_t* reduced;    // taps: one row of a plane after the vertical pass, in 1/64 grey level
-  float* levels[3];         // one row of the output in grey levels, in the order of the output channels
-  float* border_levels[3];  // the same for a row that lies outside the image
+  AxisTable x[2], y[2];       // unused with rotation
+  bool paired;                // linear: see AxisTable
+  std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
+  std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
+  float* levels[3];           // scalar: one row of the output in grey levels, in the order of the output channels
+  unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
 };
 
 // Bytes of workspace that preprocess needs, or 0 where that cannot be expressed in a size_t.

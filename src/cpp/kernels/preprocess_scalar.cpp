@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../core/half.hpp"
 #include "levels.hpp"
+#include "preprocess_values.hpp"
 
 namespace handpose {
 namespace scalar {
@@ -17,14 +17,10 @@ struct Targets {
 
 // The rows that the components of the only plane (bgr24, rgb24, gray8), or Y, U and V, are sampled into.
 Targets component_rows(const PreprocessPlan& plan) {
-  const bool reversed =
-      (plan.source.format == PixelFormat::kBgr24) == (plan.params.channel_order == ChannelOrder::kRgb) &&
-      (plan.source.format == PixelFormat::kBgr24 || plan.source.format == PixelFormat::kRgb24);
+  const bool reversed = !is_yuv(plan.source.format) && channels_reversed(plan);
   return reversed ? Targets{{plan.levels[2], plan.levels[1], plan.levels[0]}}
                   : Targets{{plan.levels[0], plan.levels[1], plan.levels[2]}};
 }
-
-float clamp_level(float value) { return value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value; }
 
 // Y, U, V in the three rows become R, G, B in the order of the output channels.
 void convert_yuv(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
@@ -43,6 +39,23 @@ void convert_yuv(const PreprocessPlan& plan, std::int32_t begin, std::int32_t en
   }
 }
 
+// Normalises and writes columns begin <= x < end of row y.
+void write_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end) {
+  const TensorView& out = plan.out;
+  const auto width = static_cast<std::size_t>(out.width);
+  const std::size_t row = static_cast<std::size_t>(y) * width;
+  const std::size_t area = width * static_cast<std::size_t>(out.height);
+  const bool planar = out.layout == Layout::kNchw;
+  for (std::size_t c = 0; c < 3; ++c) {
+    const std::size_t first = planar ? c * area + row : row * 3 + c;
+    const std::size_t step = planar ? 1 : 3;
+    for (std::int32_t x = begin; x < end; ++x) {
+      const float value = plan.levels[c][x] * plan.params.scale[c] + plan.params.bias[c];
+      store_value(out.data, out.dtype, first + static_cast<std::size_t>(x) * step, value);
+    }
+  }
+}
+
 // After the planes have been sampled: colour, then normalise and write the row.
 void finish_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end) {
   if (is_yuv(plan.source.format)) {
@@ -52,7 +65,7 @@ void finish_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, 
     std::memcpy(plan.levels[1] + begin, plan.levels[0] + begin, bytes);
     std::memcpy(plan.levels[2] + begin, plan.levels[0] + begin, bytes);
   }
-  write_row(plan, y, plan.levels);
+  write_row(plan, y, begin, end);
 }
 
 // Calls sample(plane, which tables, targets) for every plane of the source.
@@ -77,8 +90,8 @@ void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable&
   const float a1 = y_axis.fractions[2 * y + 1];
   const std::int32_t next = x_axis.taps == 2 ? plane.channels : 0;
   for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
-    const std::int32_t w0 = x_axis.weights[x_axis.taps * x];
-    const std::int32_t w1 = (1 << x_axis.bits) - w0;
+    const std::int32_t w0 = x_axis.weights[2 * x];
+    const std::int32_t w1 = x_axis.weights[2 * x + 1];
     const std::int32_t at = x_axis.start[x] * plane.channels;
     for (std::int32_t c = 0; c < plane.channels; ++c) {
       const std::int32_t d0 = row0[at + c] * w0 + row0[at + c + next] * w1;
@@ -95,17 +108,17 @@ void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable
   const std::int32_t ends[2] = {x_axis.start[x_axis.begin], x_axis.start[x_axis.end - 1]};
   const std::int32_t first = (ends[0] < ends[1] ? ends[0] : ends[1]) * plane.channels;
   const std::int32_t last = ((ends[0] < ends[1] ? ends[1] : ends[0]) + x_axis.taps) * plane.channels;
-  const std::int16_t* row_weights = y_axis.weights + static_cast<std::ptrdiff_t>(y) * y_axis.taps;
+  const std::int16_t* row_weights = y_axis.weights + static_cast<std::ptrdiff_t>(y) * y_axis.stride;
   const std::int32_t drop = y_axis.bits - 6;
   for (std::int32_t at = first; at < last; ++at) {
     std::int32_t sum = 1 << (drop - 1);
     for (std::int32_t k = 0; k < y_axis.taps; ++k) sum += row_weights[k] * plane.row(y_axis.start[y] + k)[at];
-    plan.reduced[at] = static_cast<std::int16_t>(sum >> drop);
+    plan.interleaved[at] = static_cast<std::int16_t>(sum >> drop);
   }
   const std::int32_t shift = 6 + x_axis.bits;
   for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
-    const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.taps;
-    const std::int16_t* from = plan.reduced + x_axis.start[x] * plane.channels;
+    const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.stride;
+    const std::int16_t* from = plan.interleaved + x_axis.start[x] * plane.channels;
     for (std::int32_t c = 0; c < plane.channels; ++c) {
       std::int32_t sum = 1 << (shift - 1);
       for (std::int32_t k = 0; k < x_axis.taps; ++k) sum += weights[k] * from[k * plane.channels + c];
@@ -147,78 +160,55 @@ void sample_point(const Plane& plane, float cx, float cy, float* const values[3]
   }
 }
 
-// Keeps a coordinate of a far-away affine within what float multiplication and addition cannot overflow.
-float bounded_float(double value) { return static_cast<float>(value < -1e30 ? -1e30 : value > 1e30 ? 1e30 : value); }
+// One output, up to its grey levels in the order of the output channels.
+void sample_rotated(const PreprocessPlan& plan, const RotatedRow& row, std::int32_t x) {
+  const auto width = static_cast<float>(plan.source.width);
+  const auto height = static_cast<float>(plan.source.height);
+  const float column = static_cast<float>(x) + 0.5f;
+  float cx = row.step_x * column + row.base_x;
+  float cy = row.step_y * column + row.base_y;
+  const bool inside = cx >= 0.0f && cx <= width && cy >= 0.0f && cy <= height;
+  cx = cx < 0.0f ? 0.0f : cx > width ? width : cx;
+  cy = cy < 0.0f ? 0.0f : cy > height ? height : cy;
+  for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
+    const float to_plane = table == 0 ? 1.0f : 0.5f;
+    float* const values[3] = {rows.of[0] + x, rows.of[1] != nullptr ? rows.of[1] + x : nullptr,
+                              rows.of[2] != nullptr ? rows.of[2] + x : nullptr};
+    sample_point(plane, cx * to_plane, cy * to_plane, values);
+  });
+  // The border is given in output channels: it has to be set after the colour conversion.
+  if (is_yuv(plan.source.format)) convert_yuv(plan, x, x + 1);
+  if (plan.source.format == PixelFormat::kGray8) plan.levels[1][x] = plan.levels[2][x] = plan.levels[0][x];
+  if (!inside && plan.params.border == Border::kConstant) {
+    for (int c = 0; c < 3; ++c) plan.levels[c][x] = plan.params.border_value[c];
+  }
+}
 
 }  // namespace
 
-void linear_row(const PreprocessPlan& plan, std::int32_t y) {
-  for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
-    sample_linear(plane, plan.x[table], plan.y[table], y, rows);
-  });
-  finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
-}
-
-void taps_row(const PreprocessPlan& plan, std::int32_t y) {
-  for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
-    sample_taps(plan, plane, plan.x[table], plan.y[table], y, rows);
-  });
-  finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
-}
-
-void rotated_row(const PreprocessPlan& plan, std::int32_t y) {
-  const Affine& a = plan.params.image_from_input;
-  const float step_x = bounded_float(a.xx);
-  const float step_y = bounded_float(a.yx);
-  const float base_x = bounded_float(a.xy * (y + 0.5) + a.x0);
-  const float base_y = bounded_float(a.yy * (y + 0.5) + a.y0);
-  const auto width = static_cast<float>(plan.source.width);
-  const auto height = static_cast<float>(plan.source.height);
-  for (std::int32_t x = 0; x < plan.out.width; ++x) {
-    const float column = static_cast<float>(x) + 0.5f;
-    float cx = step_x * column + base_x;
-    float cy = step_y * column + base_y;
-    const bool inside = cx >= 0.0f && cx <= width && cy >= 0.0f && cy <= height;
-    cx = cx < 0.0f ? 0.0f : cx > width ? width : cx;
-    cy = cy < 0.0f ? 0.0f : cy > height ? height : cy;
+void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t y = begin; y < end; ++y) {
     for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
-      const float to_plane = table == 0 ? 1.0f : 0.5f;
-      float* const values[3] = {rows.of[0] + x, rows.of[1] != nullptr ? rows.of[1] + x : nullptr,
-                                rows.of[2] != nullptr ? rows.of[2] + x : nullptr};
-      sample_point(plane, cx * to_plane, cy * to_plane, values);
+      sample_linear(plane, plan.x[table], plan.y[table], y, rows);
     });
-    // The border is given in output channels: it has to be set after the colour conversion.
-    if (is_yuv(plan.source.format)) convert_yuv(plan, x, x + 1);
-    if (plan.source.format == PixelFormat::kGray8) plan.levels[1][x] = plan.levels[2][x] = plan.levels[0][x];
-    if (!inside && plan.params.border == Border::kConstant) {
-      for (int c = 0; c < 3; ++c) plan.levels[c][x] = plan.params.border_value[c];
-    }
+    finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
   }
-  write_row(plan, y, plan.levels);
 }
 
-void write_row(const PreprocessPlan& plan, std::int32_t y, const float* const levels[3]) {
-  const TensorView& out = plan.out;
-  const std::size_t width = static_cast<std::size_t>(out.width);
-  const std::size_t row = static_cast<std::size_t>(y) * width;
-  const std::size_t area = width * static_cast<std::size_t>(out.height);
-  const bool planar = out.layout == Layout::kNchw;
-  for (std::size_t c = 0; c < 3; ++c) {
-    const float scale = plan.params.scale[c];
-    const float bias = plan.params.bias[c];
-    const std::size_t first = planar ? c * area + row : row * 3 + c;
-    const std::size_t step = planar ? 1 : 3;
-    for (std::size_t x = 0; x < width; ++x) {
-      const float value = levels[c][x] * scale + bias;
-      const std::size_t at = first + x * step;
-      if (out.dtype == DType::kFloat32) {
-        static_cast<float*>(out.data)[at] = value;
-      } else if (out.dtype == DType::kFloat16) {
-        static_cast<std::uint16_t*>(out.data)[at] = half_from_float(value);
-      } else {
-        static_cast<std::uint8_t*>(out.data)[at] = static_cast<std::uint8_t>(std::lrint(clamp_level(value)));
-      }
-    }
+void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t y = begin; y < end; ++y) {
+    for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
+      sample_taps(plan, plane, plan.x[table], plan.y[table], y, rows);
+    });
+    finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
+  }
+}
+
+void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t y = begin; y < end; ++y) {
+    const RotatedRow row = rotated_row(plan.params.image_from_input, y);
+    for (std::int32_t x = 0; x < plan.out.width; ++x) sample_rotated(plan, row, x);
+    write_row(plan, y, 0, plan.out.width);
   }
 }
 

@@ -40,57 +40,80 @@ bool clip(Segment* s, double width, double height, double margin) {
   return true;
 }
 
-// Grows [low, high] by where the row at `y` meets the disc of radius `reach` round (cx, cy).
-void cover_disc(double cx, double cy, double reach, double y, double* low, double* high) {
-  const double square = reach * reach - (y - cy) * (y - cy);
-  if (square < 0) return;
-  const double half = std::sqrt(square);
-  *low = std::min(*low, cx - half);
-  *high = std::max(*high, cx + half);
-}
+// A stripe across the plane: on the row dy below a stroke's start, x lies within `half` of middle + slope * dy.
+struct Stripe {
+  float middle = 0, slope = 0, half = 1e9f;  // everything
+};
 
-// Grows [low, high] by where the row at `y` meets the edge from (ax, ay) to (bx, by).
-void cover_edge(double ax, double ay, double bx, double by, double y, double* low, double* high) {
-  if ((y - ay) * (y - by) > 0 || ay == by) return;
-  const double x = ax + (bx - ax) * (y - ay) / (by - ay);
-  *low = std::min(*low, x);
-  *high = std::max(*high, x);
-}
+// A stroke lies between two lines along it and between two across it, which makes two stripes, and within a box.
+struct Outline {
+  Stripe along, across;
+  float x_low, x_high;
+  std::int32_t y_begin, y_end;
+};
 
-void draw_stroke(const MutablePlane& plane, Segment s, double radius, float opacity, const std::uint8_t color[4]) {
-  const double reach = radius + 0.5;
-  if (!clip(&s, plane.width, plane.height, reach + 2)) return;
+Outline outline_of(const Segment& s, double length, double radius, const MutablePlane& plane) {
+  // With an eighth of a pixel to spare for float at coordinates up to kMaxSide.
+  const double reach = radius + 0.5 + 0.125;
   const double dx = s.bx - s.ax;
   const double dy = s.by - s.ay;
+  Outline outline;
+  // A line nearly level with the rows says nothing about x.
+  if (std::fabs(dy) > 1e-6 * length) {
+    outline.along = {static_cast<float>(s.ax), static_cast<float>(dx / dy),
+                     static_cast<float>(reach * length / std::fabs(dy))};
+  }
+  if (std::fabs(dx) > 1e-6 * length) {
+    outline.across = {static_cast<float>(s.ax + length * length / (2 * dx)), static_cast<float>(-dy / dx),
+                      static_cast<float>((length / 2 + reach) * length / std::fabs(dx))};
+  }
+  const auto within = [](double value, double size) { return std::min(std::max(value, 0.0), size); };
+  outline.x_low = static_cast<float>(within(std::min(s.ax, s.bx) - reach, plane.width));
+  outline.x_high = static_cast<float>(within(std::max(s.ax, s.bx) + reach, plane.width));
+  outline.y_begin = static_cast<std::int32_t>(within(std::min(s.ay, s.by) - reach, plane.height));
+  outline.y_end = static_cast<std::int32_t>(std::ceil(within(std::max(s.ay, s.by) + reach, plane.height)));
+  return outline;
+}
+
+void find_spans(const Outline& outline, float start_y, RowSpans* rows) {
+  const Stripe along = outline.along;
+  const Stripe across = outline.across;
+  for (std::int32_t i = 0; i < rows->count; ++i) {
+    const float dy = (static_cast<float>(rows->y + i) + 0.5f) - start_y;
+    const float along_x = along.middle + along.slope * dy;
+    const float across_x = across.middle + across.slope * dy;
+    float low = std::max(along_x - along.half, across_x - across.half);
+    float high = std::min(along_x + along.half, across_x + across.half);
+    low = std::min(std::max(low, outline.x_low), outline.x_high);
+    high = std::max(std::min(high, outline.x_high), outline.x_low);
+    // The pixels whose centres lie between.
+    rows->spans[i] = {static_cast<std::int32_t>(low + 0.5f), static_cast<std::int32_t>(high + 0.5f)};
+  }
+}
+
+// Draws a stroke onto planes of the same size, all at once: its coverage is found once.
+template <std::size_t kTargets>
+void draw_stroke(const Target (&targets)[kTargets], Segment s, double radius, float opacity) {
+  const MutablePlane& plane = targets[0].plane;
+  if (!clip(&s, plane.width, plane.height, radius + 2.5)) return;
+  double dx = s.bx - s.ax;
+  double dy = s.by - s.ay;
   double length = std::sqrt(dx * dx + dy * dy);
-  if (length < 1e-6) length = 0;  // a disc: its inverse square would not fit a float
-  Stroke stroke{static_cast<float>(s.ax),
-                static_cast<float>(s.ay),
-                static_cast<float>(dx),
-                static_cast<float>(dy),
-                length > 0 ? static_cast<float>(1 / (length * length)) : 0.0f,
-                static_cast<float>(radius),
-                opacity * 256.0f,
-                {color[0], color[1], color[2], color[3]}};
-  // Spans are found with a pixel to spare: the coverage of a pixel decides alone whether it changes.
-  const double grown = reach + 0.01;
-  const double nx = length > 0 ? -dy / length * grown : 0;
-  const double ny = length > 0 ? dx / length * grown : 0;
-  const auto y_begin = static_cast<std::int32_t>(std::max(0.0, std::floor(std::min(s.ay, s.by) - grown - 0.5)));
-  const auto y_end =
-      static_cast<std::int32_t>(std::min<double>(plane.height, std::ceil(std::max(s.ay, s.by) + grown + 0.5)));
-  for (std::int32_t y = y_begin; y < y_end; ++y) {
-    const double at = y + 0.5;
-    double low = 1e9;
-    double high = -1e9;
-    cover_disc(s.ax, s.ay, grown, at, &low, &high);
-    cover_disc(s.bx, s.by, grown, at, &low, &high);
-    cover_edge(s.ax + nx, s.ay + ny, s.bx + nx, s.by + ny, at, &low, &high);
-    cover_edge(s.ax - nx, s.ay - ny, s.bx - nx, s.by - ny, at, &low, &high);
-    if (low > high) continue;
-    const auto x_begin = static_cast<std::int32_t>(std::min<double>(plane.width, std::max(0.0, std::floor(low - 1))));
-    const auto x_end = static_cast<std::int32_t>(std::max(0.0, std::min<double>(plane.width, std::ceil(high + 1))));
-    if (x_begin < x_end) active_kernels().blend_span({plane.row(y), x_begin, x_end, y, plane.channels}, stroke);
+  if (length < 1e-6) dx = dy = length = 0;  // a disc: the inverse square would not fit a float
+  const Stroke stroke{static_cast<float>(s.ax),
+                      static_cast<float>(s.ay),
+                      static_cast<float>(dx),
+                      static_cast<float>(dy),
+                      length > 0 ? static_cast<float>(1 / (length * length)) : 0.0f,
+                      static_cast<float>(radius),
+                      opacity * 256.0f};
+  const Outline outline = outline_of({s.ax, s.ay, s.ax + dx, s.ay + dy}, length, radius, plane);
+  const KernelTable& kernels = active_kernels();
+  RowSpans rows;
+  for (rows.y = outline.y_begin; rows.y < outline.y_end; rows.y += rows.count) {
+    rows.count = std::min(outline.y_end - rows.y, RowSpans::kMost);
+    find_spans(outline, stroke.ay, &rows);
+    kernels.blend_rows(stroke, rows, targets, kTargets);
   }
 }
 
@@ -99,20 +122,21 @@ void draw_figure(const MutableImageView& image, const SkeletonParams& params, co
                  float opacity, const std::uint8_t rgb[3]) {
   if (!is_yuv(image.format)) {
     const bool red_first = image.format == PixelFormat::kRgb24;
-    const std::uint8_t color[4] = {rgb[red_first ? 0 : 2], rgb[1], rgb[red_first ? 2 : 0], 255};
-    draw_stroke(image.planes[0], s, radius, opacity, color);
+    const Target packed[] = {{image.planes[0], {rgb[red_first ? 0 : 2], rgb[1], rgb[red_first ? 2 : 0], 255}}};
+    draw_stroke(packed, s, radius, opacity);
     return;
   }
   std::uint8_t yuv[3];
   yuv_from_rgb(params.color_matrix, params.color_range, rgb, yuv);
+  const Target luma[] = {{image.planes[0], {yuv[0]}}};
+  draw_stroke(luma, s, radius, opacity);
   const Segment half{s.ax / 2, s.ay / 2, s.bx / 2, s.by / 2};
-  const std::uint8_t luma[4] = {yuv[0]};
-  const std::uint8_t u_and_v[4] = {yuv[1], yuv[2]};
-  draw_stroke(image.planes[0], s, radius, opacity, luma);
-  draw_stroke(image.planes[1], half, radius / 2, opacity, u_and_v);
-  if (image.format == PixelFormat::kYuv420p) {
-    const std::uint8_t v[4] = {yuv[2]};
-    draw_stroke(image.planes[2], half, radius / 2, opacity, v);
+  if (image.format == PixelFormat::kNv12) {
+    const Target chroma[] = {{image.planes[1], {yuv[1], yuv[2]}}};
+    draw_stroke(chroma, half, radius / 2, opacity);
+  } else {
+    const Target chroma[] = {{image.planes[1], {yuv[1]}}, {image.planes[2], {yuv[2]}}};
+    draw_stroke(chroma, half, radius / 2, opacity);
   }
 }
 

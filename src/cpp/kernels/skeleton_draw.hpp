@@ -32,14 +32,24 @@ struct Stroke {
   float inverse_length2;  // 1 / (dx^2 + dy^2), 0 for a disc
   float radius;
   float opacity256;  // 0..256
+};
+
+// A plane and the stroke's colour in it.
+struct Target {
+  MutablePlane plane;
   std::uint8_t color[4];
 };
 
-// Pixels x_begin .. x_end - 1 of one row of a plane.
+// Pixels begin .. end - 1 of a row, within the plane; empty where begin >= end.
 struct Span {
-  std::uint8_t* row;
-  std::int32_t x_begin, x_end, y;
-  std::int32_t channels;
+  std::int32_t begin, end;
+};
+
+// Rows y .. y + count - 1, and where in them a stroke may be seen. Its coverage alone decides which pixels change.
+struct RowSpans {
+  static constexpr std::int32_t kMost = 64;
+  std::int32_t y, count;
+  Span spans[kMost];
 };
 
 // Preconditions: sides 1..kMaxSide, planes writable and packed within a row. Does not allocate, throw or fail.

@@ -1,0 +1,55 @@
+"""When and in which thread a run happens, for runtimes that only have a call that blocks."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SlotRuns"]
+
+
+class SlotRuns:
+    """Runs of slots, in the order in which they were started.
+
+    Parameters
+    ----------
+    slots : int
+    name : str
+        Of the worker thread, for debuggers.
+
+    Notes
+    -----
+    With one slot `start` runs the model in the calling thread: a second thread could not overlap with anything and
+    would only cost two switches per frame. With more slots one worker thread runs them, while the caller prepares the
+    next one; what it runs should release the GIL. One worker only, because a run already uses all threads of the model.
+    """
+
+    def __init__(self, slots: int, name: str) -> None:
+        self._runs: dict[int, Future[None]] = {}
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=name) if slots > 1 else None
+
+    def start(self, slot: int, run: Callable[[int], None]) -> None:
+        """Start ``run(slot)``, or carry it out; what it raises comes out of `wait`."""
+        if self._worker is not None:
+            self._runs[slot] = self._worker.submit(run, slot)
+            return
+        done: Future[None] = Future()
+        try:
+            run(slot)
+        except Exception as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        self._runs[slot] = done
+
+    def wait(self, slot: int) -> None:
+        """Return when the run is over, or raise what went wrong in it."""
+        self._runs[slot].result()
+
+    def close(self) -> None:
+        """Let runs in progress end, and the worker with them."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=True)

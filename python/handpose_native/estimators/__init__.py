@@ -1,0 +1,10 @@
+"""From a picture to hands: which networks are run where, and what is made of their outputs."""
+
+from __future__ import annotations
+
+from .base import Estimator, stage
+from .hands import HandsEstimator, HandsOptions
+from .opening import open_estimator
+from .region import RegionEstimator
+
+__all__ = ["Estimator", "HandsEstimator", "HandsOptions", "RegionEstimator", "open_estimator", "stage"]

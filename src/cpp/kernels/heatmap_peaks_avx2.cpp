@@ -1,0 +1,3 @@
+#include "float8_avx2.hpp"
+#define HANDPOSE_LEVEL avx2
+#include "heatmap_peaks_vector.hpp"

@@ -1,0 +1,235 @@
+// The rows of preprocess with AVX2 and F16C.
+#include <immintrin.h>
+
+#include "preprocess_rotated.hpp"
+
+namespace handpose {
+namespace avx2 {
+namespace {
+
+__m256i from_lanes(__m128i low, __m128i high) { return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1); }
+
+__m128i load16(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+
+// Eight bytes from each of two places.
+__m128i load8(const std::uint8_t* low, const std::uint8_t* high) {
+  const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(low));
+  return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(first), reinterpret_cast<const __m64*>(high)));
+}
+
+// The bytes round eight outputs: 0, 1 | 4, 5 and 2, 3 | 6, 7, two outputs in each half register.
+struct Pairs {
+  __m256i a, b;
+};
+
+template <bool kPaired>
+HANDPOSE_INLINE Pairs load_taps(const std::uint8_t* row, const std::int32_t* at) {
+  if (kPaired) {
+    return {from_lanes(load16(row + at[0]), load16(row + at[4])), from_lanes(load16(row + at[2]), load16(row + at[6]))};
+  }
+  return {from_lanes(load8(row + at[0], row + at[1]), load8(row + at[4], row + at[5])),
+          from_lanes(load8(row + at[2], row + at[3]), load8(row + at[6], row + at[7]))};
+}
+
+// Byte indices for _mm256_shuffle_epi8 that widen taps to 16 bits, tap beside tap. Zero comes from indices above 127;
+// adding a shift below 16 keeps them there.
+constexpr char kZero = -128;
+__m256i both_lanes(char i0, char i1, char i2, char i3) {
+  return _mm256_setr_epi8(i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero,  //
+                          i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero);
+}
+
+// Four times eight bytes, the lowest first.
+__m256i bytes32(long long low0, long long low1, long long high0, long long high1) {
+  return _mm256_setr_epi64x(low0, low1, high0, high1);
+}
+
+struct Avx2 {
+  using Float = __m256;
+  using Int = __m256i;
+
+  static Float all(float value) { return _mm256_set1_ps(value); }
+  static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static Float subtract(Float a, Float b) { return _mm256_sub_ps(a, b); }
+  static Float multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
+  // Of two equal operands maxps and minps give the second: a zero keeps its sign.
+  static Float clamp(Float value, Float low, Float high) { return _mm256_min_ps(high, _mm256_max_ps(low, value)); }
+  static Int load_pairs(const std::int16_t* pairs) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
+  }
+
+  static Float zero_to_seven() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+  static Int truncate(Float value) { return _mm256_cvttps_epi32(value); }
+  static Int round(Float value) { return _mm256_cvtps_epi32(value); }
+  static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
+  static Int at_most(Int value, std::int32_t most) { return _mm256_min_epi32(value, _mm256_set1_epi32(most)); }
+
+  using Mask = __m256;  // all bits of an output, or none
+  static Mask both_equal(Float a, Float b, Float c, Float d) {
+    return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ), _mm256_cmp_ps(c, d, _CMP_EQ_OQ));
+  }
+  static bool any(Mask mask) { return _mm256_movemask_ps(mask) != 0; }
+  static bool every(Mask mask) { return _mm256_movemask_ps(mask) == 0xff; }
+  static Float choose(Mask mask, Float yes, Float no) { return _mm256_blendv_ps(no, yes, mask); }
+
+  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
+  static Int weight_pairs(Int second) {
+    return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), second));
+  }
+
+  template <int kChannels>
+  static Int offsets(Int row, std::int32_t pitch, Int column) {
+    const Int bytes = kChannels == 1   ? column
+                      : kChannels == 2 ? _mm256_add_epi32(column, column)
+                                       : _mm256_add_epi32(column, _mm256_add_epi32(column, column));
+    return _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32(pitch)), bytes);
+  }
+
+  // Whether no offset is above `last`.
+  static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), offsets);
+    const Int above = _mm256_cmpgt_epi32(offsets, _mm256_set1_epi32(last));
+    return _mm256_testz_si256(above, above) != 0;
+  }
+
+  static void store_float(Float value, unsigned char* to) { _mm256_storeu_ps(reinterpret_cast<float*>(to), value); }
+
+  static void store_half(Float value, unsigned char* to) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
+  }
+
+  static void store_byte(Float value, unsigned char* to) {
+    const __m256i whole = to_bytes_range(value);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+  }
+
+  // The same for eight values of each of three channels, pixel by pixel.
+  static void store_float_pixels(const Float* v, unsigned char* to) {
+    const Interleaved values = interleave(v);
+    for (int k = 0; k < 3; ++k) store_float(values.v[k], to + 32 * k);
+  }
+
+  static void store_half_pixels(const Float* v, unsigned char* to) {
+    const Interleaved values = interleave(v);
+    for (int k = 0; k < 3; ++k) store_half(values.v[k], to + 16 * k);
+  }
+
+  static void store_byte_pixels(const Float* v, unsigned char* to) {
+    const __m256i two = _mm256_packs_epi32(to_bytes_range(v[0]), to_bytes_range(v[1]));
+    const __m256i third = to_bytes_range(v[2]);
+    const __m256i planar =
+        _mm256_packus_epi16(two, _mm256_packs_epi32(third, third));  // in each lane 4 of each channel
+    const __m256i pixels = _mm256_shuffle_epi8(
+        planar, bytes32(0x0602090501080400, 0x000000000b07030a, 0x0602090501080400, 0x000000000b07030a));
+    const __m256i packed = _mm256_permutevar8x32_epi32(pixels, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to + 16), _mm256_extracti128_si256(packed, 1));
+  }
+
+  // Byte indices of a block for load_taps: two for the first two channels (of a, of b), two for the last channel.
+  struct Shuffles {
+    __m256i two[2], last[2];
+  };
+
+  template <int kChannels>
+  HANDPOSE_INLINE static Shuffles make_shuffles(long long shifts) {
+    // For each pair 4 times the shift of its first output, 4 times that of its second, and again.
+    const __m256i a = _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), bytes32(0x0101010100000000, 0x0101010100000000,
+                                                                              0x0505050504040404, 0x0505050504040404));
+    const __m256i b = _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), bytes32(0x0303030302020202, 0x0303030302020202,
+                                                                              0x0707070706060606, 0x0707070706060606));
+    constexpr char kFirst = kChannels - 1, kSecond = 2 * kChannels - 1;
+    const __m256i two = both_lanes(0, kChannels, 1, kChannels + 1);
+    return {{_mm256_add_epi8(two, a), _mm256_add_epi8(two, b)},
+            {_mm256_add_epi8(both_lanes(kFirst, kSecond, kZero, kZero), a),
+             _mm256_add_epi8(both_lanes(kZero, kZero, kFirst, kSecond), b)}};
+  }
+
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
+    long long eight = 0;
+    std::memcpy(&eight, shifts, sizeof eight);
+    const Shuffles made = channels == 1   ? make_shuffles<1>(eight)
+                          : channels == 2 ? make_shuffles<2>(eight)
+                                          : make_shuffles<3>(eight);
+    const __m256i parts[] = {made.two[0], made.two[1], made.last[0], made.last[1]};
+    for (int i = 0; i < 4; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(to) + i, parts[i]);
+  }
+
+  HANDPOSE_INLINE static Shuffles load_shuffles(const unsigned char* from) {
+    const auto* const parts = reinterpret_cast<const __m256i*>(from);
+    return {{_mm256_load_si256(parts), _mm256_load_si256(parts + 1)},
+            {_mm256_load_si256(parts + 2), _mm256_load_si256(parts + 3)}};
+  }
+
+  // The bilinear samples of a block: channel c of the plane to components[c].
+  template <int kChannels, bool kPaired, bool kSameRows>
+  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx2>& w, Float* components) {
+    const Pairs row0 = load_taps<kPaired>(taps.row0, taps.offsets), row1 = load_taps<kPaired>(taps.row1, taps.offsets);
+    const Shuffles shuffles = kPaired ? load_shuffles(taps.shuffles) : make_shuffles<kChannels>(0x0800080008000800);
+    if (kChannels > 1) {
+      // Outputs 0 1 0 1 | 4 5 4 5 and 2 3 2 3 | 6 7 6 7, channel 0 in the lower half of a lane and channel 1 above.
+      const Float a = blend_rows(_mm256_shuffle_epi8(row0.a, shuffles.two[0]),
+                                 _mm256_shuffle_epi8(row1.a, shuffles.two[0]), quarters<kSameRows, 0x44>(w));
+      const Float b = blend_rows(_mm256_shuffle_epi8(row0.b, shuffles.two[1]),
+                                 _mm256_shuffle_epi8(row1.b, shuffles.two[1]), quarters<kSameRows, 0xee>(w));
+      components[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+      components[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+      if (kChannels == 2) return;
+    }
+    // The last channel: the four outputs of `a` in the lower halves of the lanes, those of `b` in the upper ones.
+    components[kChannels - 1] = blend_rows(
+        _mm256_or_si256(_mm256_shuffle_epi8(row0.a, shuffles.last[0]), _mm256_shuffle_epi8(row0.b, shuffles.last[1])),
+        _mm256_or_si256(_mm256_shuffle_epi8(row1.a, shuffles.last[0]), _mm256_shuffle_epi8(row1.b, shuffles.last[1])),
+        w);
+  }
+
+ private:
+  // Whole numbers that packing with saturation brings to 0..255: what is too low already converts to a negative one.
+  HANDPOSE_INLINE static __m256i to_bytes_range(Float value) {
+    return _mm256_cvtps_epi32(_mm256_min_ps(value, all(255.0f)));
+  }
+
+  // Three times eight values, one channel each -> the same values pixel by pixel.
+  struct Interleaved {
+    Float v[3];
+  };
+
+  HANDPOSE_INLINE static Interleaved interleave(const Float* v) {
+    // Lane by lane r0 g0 b0 r1 | g1 b1 r2 g2 | b2 r3 g3 b3, then lanes in order.
+    const __m256 rg = _mm256_shuffle_ps(v[0], v[1], 0x88);  // r0 r2 g0 g2
+    const __m256 gb = _mm256_shuffle_ps(v[1], v[2], 0xdd);  // g1 g3 b1 b3
+    const __m256 br = _mm256_shuffle_ps(v[2], v[0], 0xd8);  // b0 b2 r1 r3
+    const __m256 p = _mm256_shuffle_ps(rg, br, 0x88);       // r0 g0 b0 r1
+    const __m256 q = _mm256_shuffle_ps(gb, rg, 0xd8);       // g1 b1 r2 g2
+    const __m256 s = _mm256_shuffle_ps(br, gb, 0xdd);       // b2 r3 g3 b3
+    return {
+        {_mm256_permute2f128_ps(p, q, 0x20), _mm256_permute2f128_ps(s, p, 0x30), _mm256_permute2f128_ps(q, s, 0x31)}};
+  }
+
+  // The weights of outputs 0 1 0 1 | 4 5 4 5, or 2 3 2 3 | 6 7 6 7.
+  template <bool kSameRows, int kOrder>
+  HANDPOSE_INLINE static BlockWeights<Avx2> quarters(const BlockWeights<Avx2>& w) {
+    return {_mm256_shuffle_epi32(w.across, kOrder), kSameRows ? w.above : _mm256_permute_ps(w.above, kOrder),
+            kSameRows ? w.below : _mm256_permute_ps(w.below, kOrder)};
+  }
+
+  HANDPOSE_INLINE static Float blend_rows(__m256i row0, __m256i row1, const BlockWeights<Avx2>& w) {
+    const Float top = _mm256_cvtepi32_ps(_mm256_madd_epi16(row0, w.across));
+    const Float bottom = _mm256_cvtepi32_ps(_mm256_madd_epi16(row1, w.across));
+    return add(multiply(top, w.above), multiply(bottom, w.below));
+  }
+};
+
+}  // namespace
+
+void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  run_rows<LinearRows, Avx2>(plan, begin, end);
+}
+
+void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  rotated_rows_of<Avx2>(plan, begin, end);
+}
+
+}  // namespace avx2
+}  // namespace handpose

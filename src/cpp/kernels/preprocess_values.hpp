@@ -1,0 +1,47 @@
+// What every level shares about single values: how one is written, and which channel a component becomes.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "../core/half.hpp"
+#include "preprocess.hpp"
+
+namespace handpose {
+
+static inline float clamp_level(float value) { return value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value; }
+
+// Writes a normalised value as item `at` of memory of `dtype`.
+static inline void store_value(void* data, DType dtype, std::size_t at, float value) {
+  if (dtype == DType::kFloat32) {
+    static_cast<float*>(data)[at] = value;
+  } else if (dtype == DType::kFloat16) {
+    static_cast<std::uint16_t*>(data)[at] = half_from_float(value);
+  } else {
+    static_cast<std::uint8_t*>(data)[at] = static_cast<std::uint8_t>(std::lrint(clamp_level(value)));
+  }
+}
+
+// Whether the components of the source (YUV: after the conversion to R, G, B) are the output channels in reverse.
+static inline bool channels_reversed(const PreprocessPlan& plan) {
+  if (plan.source.format == PixelFormat::kGray8) return false;
+  return (plan.source.format == PixelFormat::kBgr24) == (plan.params.channel_order == ChannelOrder::kRgb);
+}
+
+// A row of the rotated map: input (x + 0.5, y + 0.5) -> image, in float32.
+struct RotatedRow {
+  float step_x, step_y, base_x, base_y;
+};
+
+// Keeps a coordinate of a far-away affine within what float multiplication and addition cannot overflow.
+static inline float bounded_float(double value) {
+  return static_cast<float>(value < -1e30 ? -1e30 : value > 1e30 ? 1e30 : value);
+}
+
+static inline RotatedRow rotated_row(const Affine& a, std::int32_t y) {
+  return {bounded_float(a.xx), bounded_float(a.yx), bounded_float(a.xy * (y + 0.5) + a.x0),
+          bounded_float(a.yy * (y + 0.5) + a.y0)};
+}
+
+}  // namespace handpose

@@ -1,0 +1,103 @@
+// Every level gives the bits of "scalar", on random pictures, regions and formats.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/kernel_table.hpp"
+#include "random_data.hpp"
+
+using namespace handpose;
+using handpose::testing::Picture;
+using handpose::testing::Random;
+
+namespace {
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+constexpr PixelFormat kFormats[] = {PixelFormat::kBgr24, PixelFormat::kRgb24, PixelFormat::kGray8, PixelFormat::kNv12,
+                                    PixelFormat::kYuv420p};
+
+struct Case {
+  PreprocessParams params;
+  TensorView tensor;
+};
+
+Case random_case(Random* random, const ImageView& image, std::int32_t longest) {
+  Case c;
+  c.tensor.height = random->integer(1, longest);
+  c.tensor.width = random->integer(1, longest);
+  c.tensor.dtype = static_cast<DType>(random->integer(0, 2));
+  c.tensor.layout = static_cast<Layout>(random->integer(0, 1));
+  PreprocessParams& params = c.params;
+  params.filter = static_cast<Filter>(random->integer(0, 2));
+  params.border = static_cast<Border>(random->integer(0, 1));
+  params.channel_order = static_cast<ChannelOrder>(random->integer(0, 1));
+  params.yuv = yuv_to_rgb(static_cast<ColorMatrix>(random->integer(0, 1)), static_cast<ColorRange>(random->integer(0, 1)));
+  for (int i = 0; i < 3; ++i) {
+    params.border_value[i] = static_cast<float>(random->real(0, 255));
+    params.scale[i] = static_cast<float>(random->real(-2, 2));
+    params.bias[i] = random->integer(0, 1) == 0 ? -0.0f : static_cast<float>(random->real(-200, 200));
+  }
+  Affine& a = params.image_from_input;
+  const auto sign = [&] { return random->integer(0, 4) == 0 ? -1.0 : 1.0; };
+  if (random->integer(0, 2) == 0) {  // the whole image
+    a.xx = static_cast<double>(image.width) / c.tensor.width;
+    a.yy = static_cast<double>(image.height) / c.tensor.height;
+  } else {
+    const double scale = random->real(0.02, 3.0);
+    a.xx = image.width * scale / c.tensor.width * sign();
+    a.yy = image.height * scale / c.tensor.height * sign();
+    a.x0 = random->real(-1.2, 1.2) * image.width;
+    a.y0 = random->real(-1.2, 1.2) * image.height;
+  }
+  if (random->integer(0, 2) == 0) {
+    params.filter = Filter::kLinear;
+    a.xy = random->real(-1, 1) * a.xx;
+    a.yx = random->real(-1, 1) * a.yy;
+  }
+  return c;
+}
+
+// Runs preprocess on a level into memory of the exact size and gives the bytes back.
+std::vector<std::uint8_t> run(const KernelTable& level, const ImageView& image, Case c) {
+  const auto bytes =
+      3 * item_size(c.tensor.dtype) * static_cast<std::size_t>(c.tensor.height) * static_cast<std::size_t>(c.tensor.width);
+  const std::size_t workspace_bytes = preprocess_workspace_bytes(image, c.params, c.tensor);
+  const std::unique_ptr<void, Free> workspace(std::aligned_alloc(64, workspace_bytes));
+  const std::unique_ptr<void, Free> out(std::malloc(bytes));
+  std::memset(out.get(), 0xa5, bytes);
+  c.tensor.data = out.get();
+  activate_kernels(level);
+  preprocess(image, c.params, c.tensor, workspace.get());
+  const auto* first = static_cast<const std::uint8_t*>(out.get());
+  return {first, first + bytes};
+}
+
+void compare(std::uint32_t seed, int rounds, std::int32_t longest) {
+  std::size_t count = 0;
+  const KernelTable* const levels = supported_kernels(&count);
+  Random random(seed);
+  for (int round = 0; round < rounds; ++round) {
+    const PixelFormat format = kFormats[random.integer(0, 4)];
+    const Picture picture(format, random.integer(1, longest), random.integer(1, longest), &random);
+    const Case c = random_case(&random, picture.view(), longest);
+    const std::vector<std::uint8_t> expected = run(levels[0], picture.view(), c);
+    for (std::size_t i = 1; i < count; ++i) {
+      CAPTURE(round);
+      CAPTURE(static_cast<int>(format));
+      CAPTURE(static_cast<int>(c.params.filter));
+      CAPTURE(isa_name(levels[i].isa));
+      CHECK(run(levels[i], picture.view(), c) == expected);
+    }
+  }
+  activate_kernels(levels[count - 1]);
+}
+
+}  // namespace
+
+TEST_CASE("preprocess gives the same bits on every level: sizes round the widths of vectors") { compare(11, 6000, 40); }
+
+TEST_CASE("preprocess gives the same bits on every level: larger pictures") { compare(12, 600, 300); }
