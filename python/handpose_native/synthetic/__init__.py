@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .backgrounds import BACKGROUNDS, make_background
+from .comparing import HandMatch, match_hands
 from .motions import MOTIONS, Clip, iter_clip, render_clip
 from .pose import POSES, HandPose
 from .rendering import render, render_exposure
@@ -17,6 +18,7 @@ __all__ = [
     "Board",
     "Camera",
     "Clip",
+    "HandMatch",
     "HandPose",
     "HandTruth",
     "Lighting",
@@ -26,6 +28,7 @@ __all__ = [
     "hand_rotation",
     "iter_clip",
     "make_background",
+    "match_hands",
     "render",
     "render_clip",
     "render_exposure",

@@ -40,9 +40,7 @@ class Solid(NamedTuple):
     def only(self, chosen: NDArray[np.intp]) -> Solid:
         """Return some of the capsules; `chosen` rises."""
         melting = int(np.searchsorted(chosen, self.melting))
-        return Solid(
-            self.start[chosen], self.axis[chosen], self.start_radius[chosen], self.growth[chosen], melting
-        )
+        return Solid(self.start[chosen], self.axis[chosen], self.start_radius[chosen], self.growth[chosen], melting)
 
 
 class Surface(NamedTuple):
@@ -82,7 +80,8 @@ def pixel_rays(rows: NDArray[np.intp], columns: NDArray[np.intp], focal_px: floa
     height, width = size_hw
     x, y = (columns + (0.5 - width / 2)) / focal_px, (rows + (0.5 - height / 2)) / focal_px
     rays = np.stack([x, y, np.ones_like(x)], axis=-1)
-    return (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
+    unit: Floats = (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def trace(solid: Solid, focal_px: float, size_hw: tuple[int, int]) -> Surface | None:
@@ -226,13 +225,14 @@ def _union(distances: Floats, melting: int) -> Floats:
 
 
 def _smooth_minimum(distances: Floats, width_mm: float) -> Floats:
-    lowest = distances.min(axis=0)
+    lowest: Floats = distances.min(axis=0)
     if len(distances) == 1:
         return lowest
     powers = lowest - distances
     powers *= np.float32(1.0 / width_mm)
     np.exp(powers, out=powers)
-    return lowest - np.float32(width_mm) * np.log(powers.sum(axis=0))
+    lowest -= np.float32(width_mm) * np.log(powers.sum(axis=0))
+    return lowest
 
 
 def _inspect(solid: Solid, points: Floats) -> tuple[Floats, Floats, NDArray[np.intp], Floats]:

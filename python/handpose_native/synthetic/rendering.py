@@ -83,7 +83,7 @@ def render_exposure(scenes: Sequence[Scene]) -> SyntheticFrame:
         raise ArgumentError("render_exposure: scenes must hold at least one scene; got none")
     middle = len(scenes) // 2
     seen = [_seen(scene) for scene in scenes]
-    picture = np.mean([picture for picture, _ in seen], axis=0, dtype=np.float32)
+    picture = np.asarray(np.mean([picture for picture, _ in seen], axis=0), np.float32)
     return SyntheticFrame(_exposed(picture, scenes[middle]), seen[middle][1])
 
 
@@ -130,7 +130,9 @@ def _hand_layer(hand: SceneHand, camera: Camera, light: Lighting) -> _Layer | No
     if surface is None:
         return None
     local = (surface.points - offset) @ np.linalg.inv(linear).T
-    rgb = hand_colors(surface, flesh, linear / hand.scale, local, hand.skin, hand.sleeve_rgb or (0, 0, 0), light)
+    rgb = hand_colors(
+        surface, flesh, (linear / hand.scale).astype(np.float32), local, hand.skin, hand.sleeve_rgb or (0, 0, 0), light
+    )
     return _Layer(surface.rows, surface.columns, surface.distance, surface.coverage, rgb)
 
 
@@ -160,7 +162,7 @@ def _board_layer(board: Board, camera: Camera) -> _Layer | None:
         return None
     distance = z / pixel_rays(rows, columns, camera.focal_px, camera.size_hw)[:, 2]
     shade = 1.08 - 0.16 * (rows - top) / (bottom - top)
-    rgb = np.float32(board.rgb) * shade[:, None].astype(np.float32)
+    rgb = np.asarray(np.array(board.rgb) * shade[:, None], np.float32)
     return _Layer(rows, columns, distance.astype(np.float32), coverage[rows, columns], rgb)
 
 

@@ -38,6 +38,12 @@ SKIN_TONES: tuple[tuple[int, int, int], ...] = (
 
 _ROSE = (214, 150, 128)  # what shines through the skin of palms, sRGB
 _NAIL = (232, 186, 172)
+# Red, green, blue: what a crease takes away, how far beyond the edge of the shadow light still comes out of skin, what
+# warm light adds, and how fast light fades in folds (red last).
+_CREASE = np.array([0.34, 0.46, 0.48], np.float32)
+_SKIN_WRAP = np.array([0.36, 0.20, 0.14], np.float32)
+_WARM = np.array([0.12, 0.0, -0.18], np.float32)
+_FOLD_POWERS = np.array([0.8, 1.1, 1.2], np.float32)
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,12 @@ class Lighting:
 
 def linear_from_srgb(color: object) -> Floats:
     """Return linear 0..1 for sRGB 0..255, with the plain 2.2 power."""
-    return ((np.asarray(color, np.float32) / 255.0) ** 2.2).astype(np.float32)
+    return np.asarray((np.asarray(color, np.float32) / 255.0) ** 2.2, np.float32)
 
 
 def srgb_from_linear(color: Floats) -> Floats:
     """Return sRGB 0..255 for linear values, cut at 0 and 1."""
-    return (255.0 * np.clip(color, 0.0, 1.0) ** (1.0 / 2.2)).astype(np.float32)
+    return np.asarray(255.0 * np.clip(color, 0.0, 1.0) ** (1.0 / 2.2), np.float32)
 
 
 class _Place(NamedTuple):
@@ -141,12 +147,12 @@ def _skin(place: _Place, skin: int) -> Floats:
     share = _ramp(place.palmar, -0.35, 0.35)[:, None]
     colors: Floats = back + share * (palm - back)
     tips = (place.part == Part.FINGER_TIP) * 0.24 * share[:, 0] * _ramp(place.along, 0.0, 0.9)
-    knuckles = (place.part != Part.PALM) * np.exp(-(((place.along - 0.0) / 0.16) ** 2)) * 0.15 * (1 - share[:, 0])
+    knuckles = (place.part != Part.PALM) * np.exp(-((place.along / 0.16) ** 2)) * 0.15 * (1 - share[:, 0])
     colors = colors * (1 - (tips + knuckles)[:, None] * (1 - rose / rose.max()))
-    colors *= 1 - _creases(place)[:, None] * np.float32((0.34, 0.46, 0.48))
+    colors *= 1 - _creases(place)[:, None] * _CREASE
     nail = _nail(place)[:, None]
     tone = 0.5 * linear_from_srgb(_NAIL) + 0.5 * palm
-    return (colors + nail * (tone * 1.12 - colors)).astype(np.float32)
+    return np.asarray(colors + nail * (tone * 1.12 - colors), np.float32)
 
 
 def _creases(place: _Place) -> Floats:
@@ -167,7 +173,7 @@ def _creases(place: _Place) -> Floats:
 
 
 def _nail(place: _Place) -> Floats:
-    """Return the share of nail in each point: an oval on the back of the last bone, 0..1."""
+    """Return the share of nail in each point, 0..1: it is on the back of the last bone's outer half."""
     return np.asarray(
         (place.part == Part.FINGER_TIP) * _ramp(-place.palmar, 0.72, 0.80) * _ramp(place.along, 0.42, 0.5), np.float32
     )
@@ -178,19 +184,18 @@ def _lit(colors: Floats, surface: Surface, light: Lighting, skin: NDArray[np.boo
     direction /= np.linalg.norm(direction)
     view = surface.points / np.linalg.norm(surface.points, axis=1, keepdims=True)
     towards = surface.normals @ direction
-    # Light wanders under the skin and comes out reddish beyond the edge of the shadow.
-    wrap = np.where(skin[:, None], np.float32((0.36, 0.20, 0.14)), np.float32(0.1))
+    wrap = np.where(skin[:, None], _SKIN_WRAP, np.float32(0.1))
     diffuse = np.clip((towards[:, None] + wrap) / (1 + wrap), 0.0, 1.0)
     half = direction - view
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     gloss = 0.07 * np.clip((surface.normals * half).sum(1), 0.0, 1.0) ** 22 * skin
     openness = np.clip(surface.openness, 0.0, 1.0)[:, None]
-    tint = 1 + light.warmth * np.float32((0.12, 0.0, -0.18))
+    tint = 1 + light.warmth * _WARM
     sky = 0.75 - 0.25 * surface.normals[:, 1:2]  # more light from above than from below
-    fold = openness ** np.float32((0.8, 1.1, 1.2))
+    fold = np.power(openness, _FOLD_POWERS)
     shadow = 0.35 + 0.65 * openness
     lit = colors * tint * (light.ambient * sky * fold + light.lamp * diffuse * shadow) + (light.lamp * gloss)[:, None]
-    return lit.astype(np.float32)
+    return np.asarray(lit, np.float32)
 
 
 def _ramp(values: Floats, low: float, high: float) -> Floats:
