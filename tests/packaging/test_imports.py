@@ -18,7 +18,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "types", "geometry", "skeleton"},
     {"isa", "preprocess", "heatmap", "draw", "palette"},
-    {"models", "backends", "video", "tracking"},
+    {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
     {"report", "diagnostics", "pipeline"},
     {"cli", "__init__", "__main__"},
@@ -26,7 +26,7 @@ LAYERS = [
 KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}
 MAY_IMPORT_NATIVE = KERNEL_FACES | {"__init__", "diagnostics"}
 # Packages of the third layer stand beside each other.
-APART = {"models", "backends", "video", "tracking"}
+APART = {"models", "backends", "video", "tracking", "synthetic"}
 OPTIONAL = {"av", "cv2", "onnxruntime", "onnx", "torch", "tqdm", "PIL", "acl"}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..diagnostics import build_config, show_config
 from ..errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
-from . import models, run
+from . import demo, models, run
 from .common import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=str(build_config()["version"]))
     parser.add_argument("--verbose", action="store_true", help="log what is decided on the way")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    demo.add_parser(commands)
     run.add_parser(commands)
     models.add_parser(commands)
     config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")
