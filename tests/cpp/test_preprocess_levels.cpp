@@ -62,20 +62,29 @@ Case random_case(Random* random, const ImageView& image, std::int32_t longest) {
   return c;
 }
 
+struct Workspace {
+  explicit Workspace(std::size_t bytes) : memory(std::aligned_alloc(64, bytes)) {}
+
+  std::unique_ptr<void, Free> memory;
+  PreprocessTables tables;
+};
+
 // Runs preprocess on a level into memory of the exact size and gives the bytes back.
-std::vector<std::uint8_t> run(const KernelTable& level, const ImageView& image, Case c) {
+std::vector<std::uint8_t> run(const KernelTable& level, const ImageView& image, Case c, Workspace* workspace) {
   const auto bytes = 3 * item_size(c.tensor.dtype) * static_cast<std::size_t>(c.tensor.height) *
                      static_cast<std::size_t>(c.tensor.width);
-  const std::size_t workspace_bytes = preprocess_workspace_bytes(image, c.params, c.tensor);
-  const std::unique_ptr<void, Free> workspace(std::aligned_alloc(64, workspace_bytes));
   const std::unique_ptr<void, Free> out(std::malloc(bytes));
   std::memset(out.get(), 0xa5, bytes);
   c.tensor.data = out.get();
   activate_kernels(level);
-  PreprocessTables tables;
-  preprocess(image, c.params, c.tensor, workspace.get(), &tables);
+  preprocess(image, c.params, c.tensor, workspace->memory.get(), &workspace->tables);
   const auto* first = static_cast<const std::uint8_t*>(out.get());
   return {first, first + bytes};
+}
+
+std::vector<std::uint8_t> run(const KernelTable& level, const ImageView& image, const Case& c) {
+  Workspace workspace(preprocess_workspace_bytes(image, c.params, c.tensor));
+  return run(level, image, c, &workspace);
 }
 
 void compare(std::uint32_t seed, int rounds, std::int32_t longest) {
@@ -103,3 +112,27 @@ void compare(std::uint32_t seed, int rounds, std::int32_t longest) {
 TEST_CASE("preprocess gives the same bits on every level: sizes round the widths of vectors") { compare(11, 6000, 40); }
 
 TEST_CASE("preprocess gives the same bits on every level: larger pictures") { compare(12, 600, 300); }
+
+TEST_CASE("tables kept from the call before change nothing") {
+  std::size_t count = 0;
+  const KernelTable* const levels = supported_kernels(&count);
+  Random random(13);
+  Workspace kept(std::size_t{1} << 20);
+  for (int round = 0; round < 600; ++round) {
+    const Picture picture(kFormats[random.integer(0, 4)], random.integer(1, 60), random.integer(1, 60), &random);
+    const ImageView image = picture.view();
+    Case c = random_case(&random, image, 60);
+    for (int change = 0; change < 4; ++change) {  // nothing but one of the things that tables depend on
+      REQUIRE(preprocess_workspace_bytes(image, c.params, c.tensor) <= std::size_t{1} << 20);
+      const KernelTable& level = levels[random.integer(0, static_cast<std::int32_t>(count) - 1)];
+      CAPTURE(round);
+      CAPTURE(change);
+      CHECK(run(level, image, c, &kept) == run(level, image, c));
+      CHECK(run(level, image, c, &kept) == run(level, image, c));
+      if (change == 0) c.params.border = c.params.border == Border::kConstant ? Border::kReplicate : Border::kConstant;
+      if (change == 1) c.tensor.width += 1;
+      if (change == 2) (random.integer(0, 1) == 0 ? c.params.image_from_input.x0 : c.params.image_from_input.yy) += 0.7;
+    }
+  }
+  activate_kernels(levels[count - 1]);
+}

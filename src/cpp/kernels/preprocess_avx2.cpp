@@ -56,6 +56,7 @@ struct Avx2 {
   // Of two equal operands maxps and minps give the second: a zero keeps its sign.
   static Float clamp(Float value, Float low, Float high) { return _mm256_min_ps(high, _mm256_max_ps(low, value)); }
   static Float load(const float* from) { return _mm256_loadu_ps(from); }
+  static void store(Float value, float* to) { _mm256_storeu_ps(to, value); }
   static Int load_pairs(const std::int16_t* pairs) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
   }
@@ -375,11 +376,11 @@ struct Avx2 {
 }  // namespace
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  run_rows<LinearRows, Avx2>(plan, begin, end);
+  linear_rows_of<Avx2>(plan, begin, end);
 }
 
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  run_rows<TapsRows, Avx2>(plan, begin, end);
+  taps_rows_of<Avx2>(plan, begin, end);
 }
 
 void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {

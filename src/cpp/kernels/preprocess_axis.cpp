@@ -149,6 +149,7 @@ bool pairs_fit(const AxisTable& table, std::int32_t channels) {
 }
 
 void fill_offsets(std::int32_t channels, bool paired, AxisTable* table) {
+  if (table->begin == table->end) return;
   for (std::int32_t i = table->begin; i < table->end + kBlock - 1; i += 2) {
     const std::int32_t first = table->start[i] * channels;
     const std::int32_t second = table->start[i + 1] * channels;

@@ -48,115 +48,128 @@ BlockTaps copy_taps(const std::uint8_t* row0, const std::uint8_t* row1, const st
 template <typename V, int kChannels>
 class LinearRow {
  public:
-  LinearRow(const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis, std::int32_t y)
-      : row0_(plane.row(y_axis.start[y])),
-        row1_(y_axis.taps == 2 ? row0_ + plane.pitch_bytes : row0_),
-        offsets_(x_axis.offsets),
-        weights_(x_axis.weights),
-        shuffles_(x_axis.shuffles),
-        above_(V::all(y_axis.fractions[2 * y])),
-        below_(V::all(y_axis.fractions[2 * y + 1])),
-        last_load_(plane_end(plane) - (row0_ > row1_ ? row0_ : row1_) - kLoadBytes),
-        width_(plane.width),
-        first_(x_axis.begin) {}
+  LinearRow(const PreprocessPlan& plan, int plane_index, std::int32_t y)
+      : plane_(plan.source.planes[plane_index]),
+        x_axis_(plan.x[plane_index > 0 ? 1 : 0]),
+        offsets_(x_axis_.offsets),
+        across_(x_axis_.weights) {
+    const AxisTable& y_axis = plan.y[plane_index > 0 ? 1 : 0];
+    row0_ = plane_.row(y_axis.start[y]);
+    row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
+    above_ = V::all(y_axis.fractions[2 * y]);
+    below_ = V::all(y_axis.fractions[2 * y + 1]);
+    last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - kLoadBytes;
+  }
 
   // Whether no load of any block reaches beyond the plane.
-  bool readable() const { return last_load_ >= static_cast<std::ptrdiff_t>(width_) * kChannels; }
+  bool readable() const { return last_load_ >= static_cast<std::ptrdiff_t>(plane_.width) * kChannels; }
 
-  // The eight outputs from column x on: channel c of the plane to components[c].
+  // The block from column x on.
   template <bool kPaired>
-  HANDPOSE_INLINE void sample(std::int32_t x, typename V::Float* components) const {
-    const unsigned char* const shuffles = shuffles_ + (x - first_) * (kShuffleBytes / kBlock);
+  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
     V::template sample<kChannels, kPaired, true>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
   }
 
   // The same where loads may reach too far.
   template <bool kPaired>
-  HANDPOSE_NOINLINE void sample_carefully(std::int32_t x, const std::int32_t* start,
-                                          typename V::Float* components) const {
-    const std::int32_t* const at = offsets_ + x;
-    if (at[0] <= last_load_ && at[kBlock - 1] <= last_load_) return sample<kPaired>(x, components);
+  void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
+    if (offsets_[x] <= last_load_ && offsets_[x + kBlock - 1] <= last_load_) {
+      return sample<kPaired>(x, shuffles, components);
+    }
     std::int32_t first_taps[kBlock];
-    for (std::int32_t i = 0; i < kBlock; ++i) first_taps[i] = start[x + i] * kChannels;
+    for (std::int32_t i = 0; i < kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
     CopiedTaps copy{};
-    const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, first_taps, width_, &copy);
+    const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, first_taps, plane_.width, &copy);
     V::template sample<kChannels, false, true>(taps, weights(x), components);
   }
 
  private:
   HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
-    return {V::load_pairs(weights_ + 2 * x), above_, below_};
+    return {V::load_pairs(across_ + 2 * x), above_, below_};
   }
 
+  const Plane& plane_;
+  const AxisTable& x_axis_;
+  const std::int32_t* offsets_;
+  const std::int16_t* across_;
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
-  const std::int32_t* offsets_;
-  const std::int16_t* weights_;
-  const unsigned char* shuffles_;
   typename V::Float above_, below_;
   std::ptrdiff_t last_load_;
-  std::int32_t width_, first_;
 };
 
-template <typename V, PixelFormat kFormat, DType kDType, Layout kLayout>
+// The rest of a row, from column x on. The arguments are copies, so that the originals may stay in registers.
+template <typename V, int kChannels, bool kPaired, typename Sink>
+HANDPOSE_NOINLINE void sample_rest(const LinearRow<V, kChannels> row, const Sink sink, std::int32_t x, std::int32_t end,
+                                   const unsigned char* shuffles) {
+  for (; x < end; x += kBlock, shuffles += kShuffleBytes) {
+    typename V::Float components[3];
+    row.template sample_carefully<kPaired>(x, shuffles, components);
+    sink.write(x, end - x, components);
+  }
+}
+
+// A row of one plane, to a sink.
+template <typename V, int kChannels, bool kPaired, typename Sink>
+HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::int32_t y, const Sink& sink) {
+  const AxisTable& axis = plan.x[plane > 0 ? 1 : 0];
+  const LinearRow<V, kChannels> row(plan, plane, y);
+  const unsigned char* shuffles = axis.shuffles;
+  std::int32_t x = axis.begin;
+  const std::int32_t end = axis.end;
+  if (row.readable()) {
+    for (; x + kBlock <= end; x += kBlock, shuffles += kShuffleBytes) {
+      typename V::Float components[3];
+      row.template sample<kPaired>(x, shuffles, components);
+      sink.write(x, kBlock, components);
+    }
+  }
+  if (x < end) sample_rest<V, kChannels, kPaired, Sink>(row, sink, x, end, shuffles);
+}
+
+template <typename V>
 struct LinearRows {
-  // The table and the plane of the second and of the third component, where they come from planes of their own.
-  static constexpr int kTable = plane_count(kFormat) > 1 ? 1 : 0, kThird = plane_count(kFormat) > 2 ? 2 : 0;
-  using Writer = BlockWriter<V, kDType, kLayout>;
-  using First = LinearRow<V, plane_channels(kFormat, 0)>;
-  using Chroma = LinearRow<V, plane_channels(kFormat, 1)>;
+  const PreprocessPlan& plan;
+  std::int32_t begin, end;
 
-  static void run(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-    for (int table = 0; plan.paired && table <= kTable; ++table) {
-      const AxisTable& axis = plan.x[table];
-      for (std::int32_t x = axis.begin, block = 0; x < axis.end; x += kBlock, ++block) {
-        V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, axis.shuffles + block * kShuffleBytes);
-      }
-    }
-    plan.paired ? run_paired<true>(plan, begin, end) : run_paired<false>(plan, begin, end);
+  template <typename Writer>
+  void with_writer() const {
+    plan.paired ? run<true, Writer>() : run<false, Writer>();
   }
 
-  template <bool kPaired>
-  static void run_paired(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-    const Plane* const planes = plan.source.planes;
-    const YuvToRgb yuv = plan.params.yuv;
-    const std::int32_t left = plan.x[0].begin, right = plan.x[0].end;
-    Writer writer(plan);
+  template <bool kPaired, typename Writer>
+  void run() const {
+    if (plan.source.planes[0].channels == 3) {
+      for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kPaired>(plan, 0, y, Writer(plan, y));
+      return;
+    }
     for (std::int32_t y = begin; y < end; ++y) {
-      const First first(planes[0], plan.x[0], plan.y[0], y);
-      const Chroma second(planes[kTable], plan.x[kTable], plan.y[kTable], y);
-      const Chroma third(planes[kThird], plan.x[kTable], plan.y[kTable], y);
-      writer.start_row(y);
-      std::int32_t x = left;
-      if (first.readable() && (kTable == 0 || second.readable()) && (kThird == 0 || third.readable())) {
-        for (; x + kBlock <= right; x += kBlock) {
-          typename V::Float levels[3];
-          first.template sample<kPaired>(x, levels);
-          if (kTable != 0) second.template sample<kPaired>(x, levels + 1);
-          if (kThird != 0) third.template sample<kPaired>(x, levels + 2);
-          to_components<V, kFormat>(yuv, levels);
-          writer.write(x, kBlock, levels);
-        }
-      }
-      if (x < right) run_carefully<kPaired>(plan, first, second, third, writer, x);
+      for (int i = 0; i < plane_count(plan.source.format); ++i) sample_to_levels<kPaired>(i, y);
+      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end});
     }
   }
 
-  // By value, so that the compiler may keep the originals in registers.
   template <bool kPaired>
-  HANDPOSE_NOINLINE static void run_carefully(const PreprocessPlan& plan, const First first, const Chroma second,
-                                              const Chroma third, const Writer writer, std::int32_t x) {
-    const std::int32_t right = plan.x[0].end;
-    for (; x < right; x += kBlock) {
-      typename V::Float levels[3];
-      first.template sample_carefully<kPaired>(x, plan.x[0].start, levels);
-      if (kTable != 0) second.template sample_carefully<kPaired>(x, plan.x[kTable].start, levels + 1);
-      if (kThird != 0) third.template sample_carefully<kPaired>(x, plan.x[kTable].start, levels + 2);
-      to_components<V, kFormat>(plan.params.yuv, levels);
-      writer.write(x, right - x, levels);
+  HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
+    if (plan.source.planes[plane].channels == 1) {
+      sample_linear<V, 1, kPaired>(plan, plane, y, LevelsSink<V, 1>(plan.levels + plane));
+    } else {
+      sample_linear<V, 2, kPaired>(plan, plane, y, LevelsSink<V, 2>(plan.levels + plane));
     }
   }
 };
+
+template <typename V>
+void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  for (int table = 0; plan.paired && table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
+    const AxisTable& axis = plan.x[table];
+    unsigned char* shuffles = axis.shuffles;
+    for (std::int32_t x = axis.begin; x < axis.end; x += kBlock, shuffles += kShuffleBytes) {
+      V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, shuffles);
+    }
+  }
+  run_with_writer<V>(plan.out, LinearRows<V>{plan, begin, end});
+}
 
 }  // namespace
 }  // namespace handpose

@@ -24,26 +24,41 @@ inline const std::uint8_t* plane_end(const Plane& plane) {
          static_cast<std::ptrdiff_t>(plane.width) * plane.channels;
 }
 
-// Normalises blocks of a row and writes them. The components of the source are the output channels, in their order or
+// What is sampled from a plane goes to one of two places, block by block: to rows of floats, for the planes of a source
+// that has several, or from three channels straight to the output.
+
+// Rows of floats, written in whole blocks.
+template <typename V, int kChannels>
+class LevelsSink {
+ public:
+  explicit LevelsSink(float* const* rows) {
+    for (int c = 0; c < kChannels; ++c) rows_[c] = rows[c];
+  }
+
+  HANDPOSE_INLINE void write(std::int32_t x, std::int32_t, const typename V::Float* levels) const {
+    for (int c = 0; c < kChannels; ++c) V::store(levels[c], rows_[c] + x);
+  }
+
+ private:
+  float* rows_[3];
+};
+
+// Row y of the output: normalises. The components of the source are the output channels, in their order or
 // in reverse.
 template <typename V, DType kDType, Layout kLayout>
 class BlockWriter {
  public:
-  explicit BlockWriter(const PreprocessPlan& plan)
-      : reversed_(channels_reversed(plan)),
-        width_(static_cast<std::size_t>(plan.out.width)),
-        area_(width_ * static_cast<std::size_t>(plan.out.height)),
-        data_(static_cast<unsigned char*>(plan.out.data)) {
-    for (int c = 0; c < 3; ++c) {
-      scale_[c] = V::all(plan.params.scale[reversed_ ? 2 - c : c]);
-      bias_[c] = V::all(plan.params.bias[reversed_ ? 2 - c : c]);
+  BlockWriter(const PreprocessPlan& plan, std::int32_t y) : reversed_(channels_reversed(plan)) {
+    const auto width = static_cast<std::size_t>(plan.out.width);
+    const std::size_t area = width * static_cast<std::size_t>(plan.out.height);
+    unsigned char* const row =
+        static_cast<unsigned char*>(plan.out.data) + static_cast<std::size_t>(y) * width * kPixel;
+    for (std::size_t c = 0; c < 3; ++c) {
+      const std::size_t channel = reversed_ ? 2 - c : c;
+      scale_[c] = V::all(plan.params.scale[channel]);
+      bias_[c] = V::all(plan.params.bias[channel]);
+      rows_[c] = kInterleaved ? row : row + channel * area * kItem;
     }
-  }
-
-  void start_row(std::int32_t y) {
-    unsigned char* const row = data_ + static_cast<std::size_t>(y) * width_ * kPixel;
-    for (std::size_t k = 0; k < 3; ++k) rows_[k] = row + (reversed_ ? 2 - k : k) * area_ * kItem;
-    if (kInterleaved) rows_[0] = row;
   }
 
   // The eight columns from x on, or `count` if that is less: the grey levels of each component.
@@ -97,9 +112,7 @@ class BlockWriter {
   }
 
   bool reversed_;
-  std::size_t width_, area_;
-  unsigned char* data_;
-  unsigned char* rows_[3] = {};  // column 0 of what each component is written to; interleaved: the first is the row
+  unsigned char* rows_[3];  // column 0 of what each component is written to
   typename V::Float scale_[3], bias_[3];
 };
 
@@ -108,12 +121,10 @@ HANDPOSE_INLINE typename V::Float clamp_block(typename V::Float value) {
   return V::clamp(value, V::all(0.0f), V::all(255.0f));
 }
 
-// What is sampled from the planes -> grey levels of the components R, G, B (or those of bgr24 and rgb24, as they are).
-template <typename V, PixelFormat kFormat>
-HANDPOSE_INLINE void to_components(const YuvToRgb& k, typename V::Float* c) {
+// Y, U, V -> R, G, B.
+template <typename V>
+HANDPOSE_INLINE void to_rgb(const YuvToRgb& k, typename V::Float* c) {
   using Float = typename V::Float;
-  if (kFormat == PixelFormat::kGray8) c[1] = c[2] = c[0];
-  if (!is_yuv(kFormat)) return;
   const Float luma = V::multiply(V::subtract(c[0], V::all(k.offset)), V::all(k.scale));
   const Float u = V::subtract(c[1], V::all(128.0f));
   const Float v = V::subtract(c[2], V::all(128.0f));
@@ -123,30 +134,35 @@ HANDPOSE_INLINE void to_components(const YuvToRgb& k, typename V::Float* c) {
   c[2] = clamp_block<V>(V::add(luma, V::multiply(V::all(k.b_u), u)));
 }
 
-// Calls Rows<V, format, dtype, layout>::run(plan, begin, end) with what the plan says; rgb24 is as bgr24.
-template <template <typename, PixelFormat, DType, Layout> class Rows, typename V, PixelFormat kFormat, DType kDType>
-void run_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  if (plan.out.layout == Layout::kNchw) {
-    Rows<V, kFormat, kDType, Layout::kNchw>::run(plan, begin, end);
-  } else {
-    Rows<V, kFormat, kDType, Layout::kNhwc>::run(plan, begin, end);
+// Writes a row: what is sampled from the planes, in plan.levels, -> output. Columns in blocks from begin on.
+template <typename V, typename Writer>
+HANDPOSE_NOINLINE void write_row(const PreprocessPlan& plan, std::int32_t y, Columns columns) {
+  const Writer writer(plan, y);
+  const YuvToRgb yuv = plan.params.yuv;
+  const bool gray = plan.source.format == PixelFormat::kGray8, convert = is_yuv(plan.source.format);
+  const float* const from[3] = {plan.levels[0], plan.levels[gray ? 0 : 1], plan.levels[gray ? 0 : 2]};
+  for (std::int32_t x = columns.begin; x < columns.end; x += kBlock) {
+    typename V::Float levels[3] = {V::load(from[0] + x), V::load(from[1] + x), V::load(from[2] + x)};
+    if (convert) to_rgb<V>(yuv, levels);
+    writer.write(x, columns.end - x, levels);
   }
 }
 
-template <template <typename, PixelFormat, DType, Layout> class Rows, typename V, PixelFormat kFormat>
-void run_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  if (plan.out.dtype == DType::kFloat32) return run_rows<Rows, V, kFormat, DType::kFloat32>(plan, begin, end);
-  if (plan.out.dtype == DType::kFloat16) return run_rows<Rows, V, kFormat, DType::kFloat16>(plan, begin, end);
-  run_rows<Rows, V, kFormat, DType::kUint8>(plan, begin, end);
+// Calls run.template with_writer<BlockWriter<...>>() for the dtype and layout of the output.
+template <typename V, DType kDType, typename Run>
+void run_with_writer(Layout layout, const Run& run) {
+  if (layout == Layout::kNchw) {
+    run.template with_writer<BlockWriter<V, kDType, Layout::kNchw>>();
+  } else {
+    run.template with_writer<BlockWriter<V, kDType, Layout::kNhwc>>();
+  }
 }
 
-template <template <typename, PixelFormat, DType, Layout> class Rows, typename V>
-void run_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  const PixelFormat format = plan.source.format;
-  if (format == PixelFormat::kGray8) return run_rows<Rows, V, PixelFormat::kGray8>(plan, begin, end);
-  if (format == PixelFormat::kNv12) return run_rows<Rows, V, PixelFormat::kNv12>(plan, begin, end);
-  if (format == PixelFormat::kYuv420p) return run_rows<Rows, V, PixelFormat::kYuv420p>(plan, begin, end);
-  run_rows<Rows, V, PixelFormat::kBgr24>(plan, begin, end);
+template <typename V, typename Run>
+void run_with_writer(const TensorView& out, const Run& run) {
+  if (out.dtype == DType::kFloat32) return run_with_writer<V, DType::kFloat32>(out.layout, run);
+  if (out.dtype == DType::kFloat16) return run_with_writer<V, DType::kFloat16>(out.layout, run);
+  run_with_writer<V, DType::kUint8>(out.layout, run);
 }
 
 }  // namespace

@@ -27,6 +27,10 @@ struct Neon {
     return {{clamp_four(v.val[0], low.val[0], high.val[0]), clamp_four(v.val[1], low.val[1], high.val[1])}};
   }
   HANDPOSE_INLINE static Float load(const float* from) { return {{vld1q_f32(from), vld1q_f32(from + 4)}}; }
+  HANDPOSE_INLINE static void store(Float v, float* to) {
+    vst1q_f32(to, v.val[0]);
+    vst1q_f32(to + 4, v.val[1]);
+  }
   HANDPOSE_INLINE static Int load_pairs(const std::int16_t* pairs) {
     return {{vreinterpretq_s32_s16(vld1q_s16(pairs)), vreinterpretq_s32_s16(vld1q_s16(pairs + 8))}};
   }
@@ -252,11 +256,11 @@ struct Neon {
 }  // namespace
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  run_rows<LinearRows, Neon>(plan, begin, end);
+  linear_rows_of<Neon>(plan, begin, end);
 }
 
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  run_rows<TapsRows, Neon>(plan, begin, end);
+  taps_rows_of<Neon>(plan, begin, end);
 }
 
 void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {

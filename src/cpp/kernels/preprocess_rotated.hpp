@@ -6,11 +6,11 @@
 namespace handpose {
 namespace {
 
-// Continuous image coordinates of a block of outputs.
-template <typename V>
-struct BlockPoints {
-  typename V::Float x, y;
-};
+// Whether all offsets within the plane fit 32 bits.
+inline bool offsets_fit(const Plane& plane) {
+  const std::ptrdiff_t pitch = plane.pitch_bytes < 0 ? -plane.pitch_bytes : plane.pitch_bytes;
+  return pitch <= 0x7fffffff / plane.height;
+}
 
 // Where a block finds its taps in a plane, and with which weights.
 template <typename V>
@@ -36,16 +36,14 @@ class RotatedPlane {
         last_load_(static_cast<std::int32_t>(plane_end(plane) - (row0_ > row1_ ? row0_ : row1_) - 8)),
         to_plane_(to_plane) {}
 
-  // Whether all offsets within the plane fit 32 bits.
-  static bool reachable(const Plane& plane) {
-    const std::ptrdiff_t pitch = plane.pitch_bytes < 0 ? -plane.pitch_bytes : plane.pitch_bytes;
-    return pitch <= 0x7fffffff / plane.height;
-  }
-
-  HANDPOSE_INLINE void locate(const BlockPoints<V>& points, BlockPlace<V>* place) const {
+  // The block of outputs from column x on.
+  HANDPOSE_INLINE void locate(const RotatedRow& map, std::int32_t x, BlockPlace<V>* place) const {
+    const Float outputs = V::add(V::all(static_cast<float>(x) + 0.5f), V::zero_to_seven());
+    const Float image_x = V::add(V::multiply(V::all(map.step_x), outputs), V::all(map.base_x));
+    const Float image_y = V::add(V::multiply(V::all(map.step_y), outputs), V::all(map.base_y));
     typename V::Int column, row;
-    const Float fx = split(V::multiply(points.x, V::all(to_plane_)), width_, &column);
-    const Float fy = split(V::multiply(points.y, V::all(to_plane_)), height_, &row);
+    const Float fx = split(V::multiply(image_x, V::all(to_plane_)), width_, &column);
+    const Float fy = split(V::multiply(image_y, V::all(to_plane_)), height_, &row);
     const Float unit = V::all(0x1p-14f);
     place->weights = {V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
                       V::multiply(V::subtract(V::all(1.0f), fy), unit), V::multiply(fy, unit)};
@@ -81,64 +79,61 @@ class RotatedPlane {
   float to_plane_;
 };
 
-template <typename V, PixelFormat kFormat, DType kDType, Layout kLayout>
-struct RotatedRows {
-  using Float = typename V::Float;
-  static constexpr int kSecond = plane_count(kFormat) > 1 ? 1 : 0, kThird = plane_count(kFormat) > 2 ? 2 : 0;
-  // From a coordinate to the sample is a long way for one block; several go it side by side.
-  static constexpr std::int32_t kBlocks = 8;
+// A row of one plane, to a sink. From a coordinate to the sample is a long way for one block: several go it side by
+// side.
+template <typename V, int kChannels, typename Sink>
+HANDPOSE_INLINE void sample_rotated(const PreprocessPlan& plan, int plane, std::int32_t y, const Sink& sink) {
+  constexpr std::int32_t kBlocks = 8;
+  const RotatedPlane<V, kChannels> sampler(plan.source.planes[plane], plane == 0 ? 1.0f : 0.5f);
+  const RotatedRow row = rotated_row(plan.params.image_from_input, y);
+  const std::int32_t end = plan.inside[y].end;
+  BlockPlace<V> places[kBlocks];
+  for (std::int32_t left = plan.inside[y].begin; left < end; left += kBlocks * kBlock) {
+    const std::int32_t blocks = (end - left + kBlock - 1) / kBlock;
+    const std::int32_t count = blocks < kBlocks ? blocks : kBlocks;
+    for (std::int32_t i = 0; i < count; ++i) sampler.locate(row, left + i * kBlock, &places[i]);
+    for (std::int32_t i = 0; i < count; ++i) {
+      const std::int32_t x = left + i * kBlock;
+      typename V::Float components[3];
+      sampler.sample(places[i], components);
+      sink.write(x, end - x, components);
+    }
+  }
+}
 
-  static void run(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-    const Plane* const planes = plan.source.planes;
-    const RotatedPlane<V, plane_channels(kFormat, 0)> first(planes[0], 1.0f);
-    const RotatedPlane<V, plane_channels(kFormat, 1)> second(planes[kSecond], 0.5f);
-    const RotatedPlane<V, plane_channels(kFormat, 1)> third(planes[kThird], 0.5f);
-    // The last plane of yuv420p mostly has the pitch of the one before it, and so the same offsets.
-    const bool apart = kThird != 0 && planes[kSecond].pitch_bytes != planes[kThird].pitch_bytes;
-    const YuvToRgb yuv = plan.params.yuv;
-    BlockWriter<V, kDType, kLayout> writer(plan);
-    BlockPlace<V> luma[kBlocks], chroma[kBlocks], others[kBlocks];
+template <typename V>
+struct RotatedRows {
+  const PreprocessPlan& plan;
+  std::int32_t begin, end;
+
+  template <typename Writer>
+  void with_writer() const {
+    if (plan.source.planes[0].channels == 3) {
+      for (std::int32_t y = begin; y < end; ++y) sample_rotated<V, 3>(plan, 0, y, Writer(plan, y));
+      return;
+    }
     for (std::int32_t y = begin; y < end; ++y) {
-      const RotatedRow row = rotated_row(plan.params.image_from_input, y);
-      const std::int32_t right = plan.inside[y].end;
-      writer.start_row(y);
-      for (std::int32_t left = plan.inside[y].begin; left < right; left += kBlocks * kBlock) {
-        const std::int32_t blocks = (right - left + kBlock - 1) / kBlock;
-        const std::int32_t count = blocks < kBlocks ? blocks : kBlocks;
-        for (std::int32_t i = 0; i < count; ++i) {
-          const BlockPoints<V> points = block_points(row, left + i * kBlock);
-          first.locate(points, &luma[i]);
-          if (kSecond != 0) second.locate(points, &chroma[i]);
-          if (apart) third.locate(points, &others[i]);
-        }
-        for (std::int32_t i = 0; i < count; ++i) {
-          const std::int32_t x = left + i * kBlock;
-          Float levels[3];
-          first.sample(luma[i], levels);
-          if (kSecond != 0) second.sample(chroma[i], levels + 1);
-          if (kThird != 0) third.sample(apart ? others[i] : chroma[i], levels + 2);
-          to_components<V, kFormat>(yuv, levels);
-          writer.write(x, right - x, levels);
-        }
-      }
+      for (int i = 0; i < plane_count(plan.source.format); ++i) sample_to_levels(i, y);
+      write_row<V, Writer>(plan, y, plan.inside[y]);
     }
   }
 
-  HANDPOSE_INLINE static BlockPoints<V> block_points(const RotatedRow& row, std::int32_t x) {
-    const Float column = V::add(V::all(static_cast<float>(x) + 0.5f), V::zero_to_seven());
-    return {V::add(V::multiply(V::all(row.step_x), column), V::all(row.base_x)),
-            V::add(V::multiply(V::all(row.step_y), column), V::all(row.base_y))};
+  HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
+    if (plan.source.planes[plane].channels == 1) {
+      sample_rotated<V, 1>(plan, plane, y, LevelsSink<V, 1>(plan.levels + plane));
+    } else {
+      sample_rotated<V, 2>(plan, plane, y, LevelsSink<V, 2>(plan.levels + plane));
+    }
   }
 };
 
 // Offsets have 32 bits: a picture for which that is too few goes to the portable rows, which give the same bits.
 template <typename V>
 void rotated_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  bool reachable = true;
   for (int i = 0; i < plane_count(plan.source.format); ++i) {
-    reachable = reachable && RotatedPlane<V, 1>::reachable(plan.source.planes[i]);
+    if (!offsets_fit(plan.source.planes[i])) return scalar::rotated_rows(plan, begin, end);
   }
-  reachable ? run_rows<RotatedRows, V>(plan, begin, end) : scalar::rotated_rows(plan, begin, end);
+  run_with_writer<V>(plan.out, RotatedRows<V>{plan, begin, end});
 }
 
 }  // namespace

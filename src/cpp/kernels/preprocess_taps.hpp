@@ -54,27 +54,30 @@ void sample_taps(const PreprocessPlan& plan, const Plane& plane, int table, std:
   for (int c = 0; c < kChannels; ++c) V::weigh_row(plan.reduced[c], axis, levels[c]);
 }
 
-template <typename V, PixelFormat kFormat, DType kDType, Layout kLayout>
+template <typename V>
 struct TapsRows {
-  static void run(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-    const Plane* const planes = plan.source.planes;
-    const std::int32_t left = plan.x[0].begin, right = plan.x[0].end;
-    BlockWriter<V, kDType, kLayout> writer(plan);
+  const PreprocessPlan& plan;
+  std::int32_t begin, end;
+
+  template <typename Writer>
+  void with_writer() const {
     for (std::int32_t y = begin; y < end; ++y) {
-      sample_taps<V, plane_channels(kFormat, 0)>(plan, planes[0], 0, y, plan.levels);
-      for (int i = 1; i < plane_count(kFormat); ++i) {
-        sample_taps<V, plane_channels(kFormat, 1)>(plan, planes[i], 1, y, plan.levels + i);
+      for (int i = 0; i < plane_count(plan.source.format); ++i) {
+        const Plane& plane = plan.source.planes[i];
+        const auto sample = plane.channels == 1   ? sample_taps<V, 1>
+                            : plane.channels == 2 ? sample_taps<V, 2>
+                                                  : sample_taps<V, 3>;
+        sample(plan, plane, i == 0 ? 0 : 1, y, plan.levels + i);
       }
-      writer.start_row(y);
-      for (std::int32_t x = left; x < right; x += kBlock) {
-        typename V::Float levels[3];
-        for (int c = 0; c < 3; ++c) levels[c] = V::load(plan.levels[c] + x);
-        to_components<V, kFormat>(plan.params.yuv, levels);
-        writer.write(x, right - x, levels);
-      }
+      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end});
     }
   }
 };
+
+template <typename V>
+void taps_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  run_with_writer<V>(plan.out, TapsRows<V>{plan, begin, end});
+}
 
 }  // namespace
 }  // namespace handpose
