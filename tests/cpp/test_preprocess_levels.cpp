@@ -37,10 +37,12 @@ Case random_case(Random* random, const ImageView& image, std::int32_t longest) {
   params.channel_order = static_cast<ChannelOrder>(random->integer(0, 1));
   params.yuv =
       yuv_to_rgb(static_cast<ColorMatrix>(random->integer(0, 1)), static_cast<ColorRange>(random->integer(0, 1)));
+  const bool plain = random->integer(0, 3) == 0;  // grey levels as they are
   for (int i = 0; i < 3; ++i) {
     params.border_value[i] = static_cast<float>(random->real(0, 255));
-    params.scale[i] = static_cast<float>(random->real(-2, 2));
-    params.bias[i] = random->integer(0, 1) == 0 ? -0.0f : static_cast<float>(random->real(-200, 200));
+    params.scale[i] = plain ? 1.0f : static_cast<float>(random->real(-2, 2));
+    const auto bias = static_cast<float>(random->real(-200, 200));
+    params.bias[i] = plain || random->integer(0, 1) == 0 ? -0.0f : bias;
   }
   Affine& a = params.image_from_input;
   const auto sign = [&] { return random->integer(0, 4) == 0 ? -1.0 : 1.0; };

@@ -59,6 +59,7 @@ class LinearRow {
     above_ = V::all(y_axis.fractions[2 * y]);
     below_ = V::all(y_axis.fractions[2 * y + 1]);
     last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - kLoadBytes;
+    ahead_ = plane_.row(y_axis.start[y + 2 < y_axis.end ? y + 2 : y]) - row0_;
   }
 
   // Whether no load of any block reaches beyond the plane.
@@ -67,6 +68,11 @@ class LinearRow {
   // The block from column x on.
   template <bool kPaired>
   HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
+    // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
+    for (int i = 0; i < kBlock; i += kChannels == 3 ? 4 : 8) {
+      __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
+      __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
+    }
     V::template sample<kChannels, kPaired, true>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
   }
 
@@ -95,7 +101,8 @@ class LinearRow {
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
   typename V::Float above_, below_;
-  std::ptrdiff_t last_load_;
+  std::ptrdiff_t last_load_;  // offset from which a load just does not reach beyond the plane
+  std::ptrdiff_t ahead_;      // to the row that the output after the next one takes
 };
 
 // The rest of a row, from column x on. The arguments are copies, so that the originals may stay in registers.

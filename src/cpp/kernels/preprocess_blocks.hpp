@@ -58,6 +58,7 @@ class BlockWriter {
       scale_[c] = V::all(plan.params.scale[channel]);
       bias_[c] = V::all(plan.params.bias[channel]);
       rows_[c] = kInterleaved ? row : row + channel * area * kItem;
+      plain_ = plain_ && plan.params.scale[c] == 1.0f && plan.params.bias[c] == 0.0f;
     }
   }
 
@@ -65,7 +66,7 @@ class BlockWriter {
   HANDPOSE_INLINE void write(std::int32_t x, std::int32_t count, const typename V::Float* levels) const {
     using Float = typename V::Float;
     Float v[3];
-    for (int c = 0; c < 3; ++c) v[c] = V::add(V::multiply(levels[c], scale_[c]), bias_[c]);
+    for (int c = 0; c < 3; ++c) v[c] = plain_ ? levels[c] : V::add(V::multiply(levels[c], scale_[c]), bias_[c]);
     const std::size_t at = static_cast<std::size_t>(x) * kPixel;
     if (kInterleaved) {
       const Float pixels[3] = {reversed_ ? v[2] : v[0], v[1], reversed_ ? v[0] : v[2]};
@@ -112,7 +113,8 @@ class BlockWriter {
   }
 
   bool reversed_;
-  unsigned char* rows_[3];  // column 0 of what each component is written to
+  bool plain_ = kDType == DType::kUint8;  // grey levels are written as they are, as is usual for bytes
+  unsigned char* rows_[3];                // column 0 of what each component is written to
   typename V::Float scale_[3], bias_[3];
 };
 
