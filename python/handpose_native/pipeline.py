@@ -118,6 +118,11 @@ class Pipeline:
             options={name: value for name, value in for_hands.items() if value is not None},
         )
 
+    @property
+    def spec(self) -> ModelSpec | None:
+        """What the model file expects and returns; None for hands."""
+        return self._estimator.spec
+
     def __call__(
         self,
         frame: NDArray[np.uint8],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..models import ModelSpec
     from ..types import Hand, Roi
 
 __all__ = ["Estimator", "check_frame", "stage"]
@@ -30,10 +31,13 @@ class Estimator(ABC):
         Of the model, for reports.
     device : str
         What runs it, for reports.
+    spec : ModelSpec or None
+        What a model file expects and returns; None for hands.
     """
 
     name: str
     device: str
+    spec: ModelSpec | None = None
 
     @abstractmethod
     def estimate(

@@ -52,12 +52,13 @@ class RegionEstimator(Estimator):
         threads: int | None,
         min_presence: float | None,
     ) -> None:
-        self._backend, self.spec = _open_model(model, spec, threads)
-        self.name, self.device = self.spec.name, self._backend.device
-        self._min_presence = self.spec.min_presence if min_presence is None else min_presence
+        self._backend, found = _open_model(model, spec, threads)
+        self.spec: ModelSpec = found
+        self.name, self.device = found.name, self._backend.device
+        self._min_presence = found.min_presence if min_presence is None else min_presence
         try:
-            self._layout, self._input_hw = check_input(self.spec, self._backend.inputs)
-            self._decoder = make_decoder(self.spec, self._backend.outputs, self._input_hw)
+            self._layout, self._input_hw = check_input(found, self._backend.inputs)
+            self._decoder = make_decoder(found, self._backend.outputs, self._input_hw)
         except HandposeError:
             self._backend.close()
             raise
