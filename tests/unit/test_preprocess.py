@@ -379,3 +379,23 @@ def test_an_unknown_level_names_those_there_are() -> None:
         pass
     assert all(repr(level) in str(caught.value) for level in hp.isa_levels())
     assert hp.active_isa() == before
+
+
+@per_level
+@pytest.mark.parametrize("source_format", ["bgr24", "nv12"])
+def test_rows_gibibytes_apart(rng: np.random.Generator, source_format: str) -> None:
+    """Offsets that need more than 32 bits; only the pages of the two rows are ever touched."""
+    pitch = 2**31 + 4096
+    image = noise(rng, source_format, 2, 40)
+    planes = []
+    for plane in split(image):
+        memory = np.zeros(pitch + 4096, np.uint8)
+        strides = (pitch, *plane.strides[1:])
+        far = np.lib.stride_tricks.as_strided(memory, plane.shape, strides)
+        far[...] = plane
+        planes.append(far)
+    far_image = planes[0] if len(planes) == 1 else tuple(planes)
+    rotation = reference.rotation_affine((20, 1), 12, 0.7, (8, 17))
+    for affine in (None, rotation):
+        options = {"size_hw": (8, 17), "source_format": source_format, "input_from_image": affine}
+        np.testing.assert_array_equal(hp.preprocess(far_image, **options), hp.preprocess(image, **options))

@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <memory>
-#include <new>
 
 #include "../core/checked_math.hpp"
 
@@ -153,10 +150,6 @@ double read_finite(py::handle value, const Subject& subject, py::handle whole) {
   if (!std::isfinite(number)) throw ArgumentError(subject.must(expected, describe(whole)));
   return number;
 }
-
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
 
 }  // namespace
 
