@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import VideoError, missing_dependency
-from ..palette import palette_map
+from ..palette import palette_map, palette_map_changed
 from .base import FixedSize, Sink
 from .gif_palette import Palette
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Pictures that the first palette is chosen from; they are held back until then.
 _PALETTE_FRAMES = 4
+#: A channel that changed by no more is taken as unchanged: the palette's table does not tell 4 levels apart either.
+_TOLERANCE = 3
 #: Browsers slow down what is shown for less than 2 hundredths of a second.
 _MIN_DELAY_CS = 2
 _MAX_DELAY_CS = 0xFFFF
@@ -77,6 +79,8 @@ class GifSink(Sink):
         self._waiting: list[tuple[NDArray[np.uint8], int]] = []
         self._palette: Palette | None = None
         self._encoder: Any = None
+        self._held: NDArray[np.uint8] | None = None
+        self._indices = np.empty((0, 0), np.uint8)
         self._pending: _Pending | None = None
         self._delay_cs = _LONE_DELAY_CS
         self._last_cs: int | None = None
@@ -120,16 +124,18 @@ class GifSink(Sink):
         encoder.time_base, encoder.framerate = Fraction(1, 100), Fraction(100)
         # There is one global palette in a file: the first. The pictures under later ones carry theirs.
         encoder.options = {"global_palette": "1" if self._palette is None else "0"}
-        self._encoder, self._palette = encoder, palette
+        self._encoder, self._palette, self._held = encoder, palette, None
 
     def _encode(self, image: NDArray[np.uint8], time_cs: int) -> None:
         import av
 
         assert self._palette is not None
-        # New each time: the encoder keeps the picture to compare the next one with.
-        indices = np.empty(image.shape[:2], np.uint8)
-        palette_map(np.ascontiguousarray(image), self._palette.lut, out=indices)
-        planes: Any = (indices, self._palette.argb)
+        image = np.ascontiguousarray(image)
+        if self._held is None:
+            self._held, self._indices = image.copy(), palette_map(image, self._palette.lut)
+        else:
+            palette_map_changed(image, self._palette.lut, _TOLERANCE, self._held, self._indices)
+        planes: Any = (self._indices, self._palette.argb)
         frame = av.VideoFrame.from_ndarray(planes, format="pal8")
         frame.pts, frame.time_base = time_cs, Fraction(1, 100)
         for packet in self._encoder.encode(frame):
