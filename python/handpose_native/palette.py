@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _native
+from .errors import ArgumentError
 
 __all__ = ["palette_map", "palette_map_changed"]
 
@@ -51,6 +52,8 @@ def palette_map_changed(image: Any, lut: Any, tolerance: int, held: Any, out: An
     Raises
     ------
     DTypeError, ArgumentError
-        For memory of another type or shape, or that is shared among the arguments.
+        For memory of another type or shape, or that is shared among the arguments, or another tolerance.
     """
+    if not isinstance(tolerance, int) or not 0 <= tolerance <= 255:
+        raise ArgumentError(f"palette_map_changed: tolerance must be an int from 0 to 255; got {tolerance!r}")
     _native.palette_map_changed(image, lut, tolerance, held, out)
