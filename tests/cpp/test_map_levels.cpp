@@ -174,7 +174,7 @@ TEST_CASE("draw_skeleton gives the same bits on every level") {
   }
 }
 
-TEST_CASE("palette_map gives the same bits on every level") {
+TEST_CASE("palette_map and palette_map_changed give the same bits on every level") {
   const Levels levels;
   Random random(23);
   const std::unique_ptr<std::uint8_t[]> lut(new std::uint8_t[64 * 64 * 64]);
@@ -190,6 +190,26 @@ TEST_CASE("palette_map gives the same bits on every level") {
       levels.activate(level);
       palette_map(image, lut.get(), got.data());
       CHECK(got == expected);
+    }
+    // What is held: the picture, with a byte here and there a little off.
+    const std::uint8_t tolerance = static_cast<std::uint8_t>(random.integer(0, 40));
+    std::vector<std::uint8_t> held(3 * area);
+    for (std::int32_t y = 0; y < image.height; ++y) {
+      const std::size_t bytes = 3 * static_cast<std::size_t>(image.width);
+      std::memcpy(held.data() + static_cast<std::size_t>(y) * bytes, image.planes[0].row(y), bytes);
+    }
+    for (std::size_t i = 0; i < held.size(); i += static_cast<std::size_t>(random.integer(1, 60))) {
+      held[i] = static_cast<std::uint8_t>(held[i] ^ random.integer(0, 63));
+    }
+    levels.activate(0);
+    std::vector<std::uint8_t> expected_held = held, expected_changed(area, 7);
+    palette_map_changed(image, lut.get(), tolerance, expected_held.data(), expected_changed.data());
+    for (std::size_t level = 1; level < levels.count(); ++level) {
+      levels.activate(level);
+      std::vector<std::uint8_t> got_held = held, got_changed(area, 7);
+      palette_map_changed(image, lut.get(), tolerance, got_held.data(), got_changed.data());
+      CHECK(got_held == expected_held);
+      CHECK(got_changed == expected_changed);
     }
   }
 }

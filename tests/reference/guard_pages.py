@@ -133,13 +133,18 @@ def draw_skeleton(hp: Any, rng: np.random.Generator, rounds: int) -> None:
 
 
 def palette_map(hp: Any, rng: np.random.Generator, rounds: int) -> None:
-    sources, target, table = Fences(1, 80 * 400), Fenced(80 * 80), Fenced(1 << 18)
+    sources, target, before, table = Fences(1, 80 * 400), Fenced(80 * 80), Fenced(80 * 240), Fenced(1 << 18)
     lut = table.view((64, 64, 64), np.uint8, None, True)
     for _ in range(rounds):
         height, width = size_of(rng), size_of(rng)
         image = sources.planes(rng, "bgr24", height, width)
         image[rng.random((height, width)) < 0.2] = 255
-        hp.palette_map(image, lut, target.view((height, width), np.uint8, None, bool(rng.integers(2))))
+        out = target.view((height, width), np.uint8, None, bool(rng.integers(2)))
+        hp.palette_map(image, lut, out)
+        held = before.view((height, width, 3), np.uint8, None, bool(rng.integers(2)))
+        held[...] = image
+        held[rng.random((height, width)) < 0.02] ^= 16
+        hp.palette.palette_map_changed(image, lut, int(rng.integers(20)), held, out)
 
 
 def touch_fence() -> None:

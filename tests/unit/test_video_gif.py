@@ -73,6 +73,20 @@ def test_new_palette_where_the_scene_changes(tmp_path: Path) -> None:
     assert gif_delays_cs(tmp_path / "a.gif") == [4] * 18
 
 
+def test_small_changes_after_a_new_palette(tmp_path: Path) -> None:
+    """A still picture with a moving square, so that most of each later picture is transparent."""
+    images = []
+    for number in range(16):
+        image = photo(0) if number < 6 else 255 - photo(0)[..., [1, 2, 0]] // 2
+        image[50:80, number * 9 : number * 9 + 30] = (30, 90, 160)
+        images.append(image)
+    write_gif(tmp_path / "a.gif", images)
+    read = pillow_frames(tmp_path / "a.gif")
+    assert min(psnr_db([one], [other]) for one, other in zip(read, images)) > 33
+    for one, other in zip(read, read_video(tmp_path / "a.gif")[0]):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_still_pictures_cost_next_to_nothing(tmp_path: Path) -> None:
     write_gif(tmp_path / "one.gif", [photo(0)])
     write_gif(tmp_path / "many.gif", [photo(0)] * 20)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import VideoError, missing_dependency
-from ..palette import palette_map
+from ..palette import palette_map, palette_map_changed
 from .base import FixedSize, Sink
 from .gif_palette import Palette
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Pictures that the first palette is chosen from; they are held back until then.
 _PALETTE_FRAMES = 4
+#: A channel that changed by no more is taken as unchanged: the palette's table does not tell 4 levels apart either.
+_TOLERANCE = 3
 #: Browsers slow down what is shown for less than 2 hundredths of a second.
 _MIN_DELAY_CS = 2
 _MAX_DELAY_CS = 0xFFFF
@@ -41,6 +43,15 @@ _LOOP_FOREVER = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
 #: Of the graphic control extension: its start, and where in it the delay stands.
 _CONTROL_START = b"\x21\xf9\x04"
 _DELAY_AT = 4
+#: The image descriptor behind it: where it stands, its first byte, its flags, and its end, where a palette may follow.
+_IMAGE_AT = 8
+_IMAGE_START = 0x2C
+_IMAGE_FLAGS_AT = 17
+_IMAGE_END = 18
+#: "A palette of 256 colours follows", as written for such a picture.
+_LOCAL_TABLE_FLAGS = 0x87
+_HEADER_SIZE = 13
+_TABLE_SIZE = 3 * 256
 
 
 class GifSink(Sink):
@@ -77,6 +88,9 @@ class GifSink(Sink):
         self._waiting: list[tuple[NDArray[np.uint8], int]] = []
         self._palette: Palette | None = None
         self._encoder: Any = None
+        self._held: NDArray[np.uint8] | None = None
+        self._indices = np.empty((0, 0), np.uint8)
+        self._local_table = b""
         self._pending: _Pending | None = None
         self._delay_cs = _LONE_DELAY_CS
         self._last_cs: int | None = None
@@ -118,37 +132,38 @@ class GifSink(Sink):
         encoder: Any = av.CodecContext.create("gif", "w")
         encoder.width, encoder.height, encoder.pix_fmt = width, height, "pal8"
         encoder.time_base, encoder.framerate = Fraction(1, 100), Fraction(100)
-        # There is one global palette in a file: the first. The pictures under later ones carry theirs.
-        encoder.options = {"global_palette": "1" if self._palette is None else "0"}
-        self._encoder, self._palette = encoder, palette
+        self._encoder, self._palette, self._held = encoder, palette, None
 
     def _encode(self, image: NDArray[np.uint8], time_cs: int) -> None:
         import av
 
         assert self._palette is not None
-        # New each time: the encoder keeps the picture to compare the next one with.
-        indices = np.empty(image.shape[:2], np.uint8)
-        palette_map(np.ascontiguousarray(image), self._palette.lut, out=indices)
-        planes: Any = (indices, self._palette.argb)
+        image = np.ascontiguousarray(image)
+        if self._held is None:
+            self._held, self._indices = image.copy(), palette_map(image, self._palette.lut)
+        else:
+            palette_map_changed(image, self._palette.lut, _TOLERANCE, self._held, self._indices)
+        planes: Any = (self._indices, self._palette.argb)
         frame = av.VideoFrame.from_ndarray(planes, format="pal8")
         frame.pts, frame.time_base = time_cs, Fraction(1, 100)
         for packet in self._encoder.encode(frame):
             header, blocks = self._split(bytes(packet))
+            start = b""
             if self._pending is None:
                 start = header + _LOOP_FOREVER
             else:
-                start = b""
                 self._write_pending(time_cs - self._pending.time_cs)
+                # There is one global palette in a file: the first. The pictures under later ones carry theirs.
+                self._local_table = header[_HEADER_SIZE:] or self._local_table
+                blocks = _with_table(blocks, self._local_table)
             self._pending = _Pending(bytearray(start + blocks), len(start) + _DELAY_AT, time_cs)
 
     def _split(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return the file's header, with which an encoder starts, and the blocks of the picture."""
+        """Return header and palette, with which an encoder starts, and the blocks of the picture."""
         header = b""
         if data.startswith(b"GIF"):
-            flags = data[10]
-            size = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-            header, data = data[:size], data[size:]
-        if not data.startswith(_CONTROL_START):
+            header, data = data[: _HEADER_SIZE + _TABLE_SIZE], data[_HEADER_SIZE + _TABLE_SIZE :]
+        if not data.startswith(_CONTROL_START) or data[_IMAGE_AT] != _IMAGE_START:
             raise VideoError(f"{self.name}: FFmpeg's GIF encoder gave blocks of an unknown form")
         return header, data
 
@@ -206,6 +221,17 @@ class _Pending(NamedTuple):
     data: bytearray
     delay_at: int
     time_cs: int
+
+
+def _with_table(blocks: bytes, table: bytes) -> bytes:
+    """Return the blocks of a picture with a palette of its own, or as they are if there is none.
+
+    FFmpeg can write such palettes too, but then it drops unused colours and loses track of the transparent one.
+    """
+    if not table:
+        return blocks
+    flags = blocks[_IMAGE_FLAGS_AT] | _LOCAL_TABLE_FLAGS
+    return blocks[:_IMAGE_FLAGS_AT] + bytes([flags]) + table + blocks[_IMAGE_END:]
 
 
 def _write_all(file: Any, data: bytes) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Palette", "choose_colors", "nearest_color_table"]
 
 #: The palette is chosen from about so many pixels of each picture, and its error measured on about so many.
-_PALETTE_PIXELS = 640 * 480
-_ERROR_PIXELS = 4096
+_PALETTE_PIXELS = 320 * 240
+_ERROR_PIXELS = 1024
 #: Cells of the table per axis, and per side of the blocks that share their candidates.
 _CELLS = 64
 _BLOCK = 8
@@ -102,12 +102,12 @@ def nearest_color_table(argb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         New; indexed by r >> 2, g >> 2, b >> 2.
     """
     opaque = np.flatnonzero(argb[:, 0])
-    colors = argb[opaque, 1:].astype(np.float32)
+    colors = argb[opaque, 1:].astype(np.float64)
     cell = 256 // _CELLS
-    offsets = (np.indices((_BLOCK,) * 3, dtype=np.float32).reshape(3, -1).T + 0.5) * cell - 0.5
-    diameter = np.float32(np.sqrt(3.0) * cell * (_BLOCK - 1))
+    offsets = (np.indices((_BLOCK,) * 3, dtype=np.float64).reshape(3, -1) + 0.5) * cell - 0.5
+    diameter = np.sqrt(3.0) * cell * (_BLOCK - 1)
     blocks = _CELLS // _BLOCK
-    corners = np.indices((blocks,) * 3, dtype=np.float32).reshape(3, -1).T * (cell * _BLOCK)
+    corners = np.indices((blocks,) * 3, dtype=np.float64).reshape(3, -1).T * (cell * _BLOCK)
     centers = corners + (cell * _BLOCK - 1) / 2
     distances = np.sqrt(((centers[:, np.newaxis] - colors) ** 2).sum(axis=2))
     near = distances <= distances.min(axis=1, keepdims=True) + diameter + 0.01
@@ -115,9 +115,10 @@ def nearest_color_table(argb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for block, corner in enumerate(corners):
         candidates = np.flatnonzero(near[block])
         chosen = colors[candidates] - corner
-        # |offset - colour|^2 without its first term, which is the same for all colours.
-        scores = offsets @ (-2.0 * chosen.T) + (chosen**2).sum(axis=1)
-        table.reshape(blocks**3, -1)[block] = opaque[candidates[scores.argmin(axis=1)]]
+        # |offset - colour|^2 without its first term, which is the same for all colours: an integer, as cell centres
+        # lie at multiples of a half. The index in its last eight bits makes a minimum of the search, which is faster.
+        keys = (-512.0 * chosen) @ offsets + ((chosen**2).sum(axis=1) * 256 + opaque[candidates])[:, np.newaxis]
+        table.reshape(blocks**3, -1)[block] = keys.min(axis=0).astype(np.int64) & 0xFF
     cells = table.reshape((blocks,) * 3 + (_BLOCK,) * 3).transpose(0, 3, 1, 4, 2, 5)
     return np.ascontiguousarray(cells.reshape((_CELLS,) * 3))
 

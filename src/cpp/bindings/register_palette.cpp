@@ -1,4 +1,4 @@
-// palette_map: arguments -> views, then the kernel without the GIL.
+// palette_map and palette_map_changed: arguments -> views, then the kernel without the GIL.
 #include "../kernels/palette_map.hpp"
 #include "array_args.hpp"
 #include "register.hpp"
@@ -38,8 +38,28 @@ py::object run_palette_map(py::handle image, py::handle lut, py::handle out) {
   return result;
 }
 
+void run_palette_map_changed(py::handle image, py::handle lut, std::uint8_t tolerance, py::handle held,
+                             py::handle out) {
+  constexpr const char* kChanged = "palette_map_changed";
+  const ImageView source = read_image(image, PixelFormat::kBgr24, {kChanged, "image"});
+  const Memory table = read_bytes(lut, {64, 64, 64}, false, {kChanged, "lut"});
+  const Memory before = read_bytes(held, {source.height, source.width, 3}, true, {kChanged, "held"});
+  const Memory indices = read_bytes(out, {source.height, source.width}, true, {kChanged, "out"});
+  if (overlaps(source, before.data, before.bytes()) || overlaps(source, indices.data, indices.bytes()) ||
+      overlap(table.data, table.bytes(), before.data, before.bytes()) ||
+      overlap(table.data, table.bytes(), indices.data, indices.bytes()) ||
+      overlap(before.data, before.bytes(), indices.data, indices.bytes())) {
+    throw ArgumentError("palette_map_changed: held and out must share memory neither with image or lut nor each other");
+  }
+  const py::gil_scoped_release release;
+  palette_map_changed(source, table.data, tolerance, before.data, indices.data);
+}
+
 }  // namespace
 
-void register_palette(py::module_& module) { module.def("palette_map", &run_palette_map); }
+void register_palette(py::module_& module) {
+  module.def("palette_map", &run_palette_map);
+  module.def("palette_map_changed", &run_palette_map_changed);
+}
 
 }  // namespace handpose::bindings

@@ -19,6 +19,7 @@ struct KernelTable {
   decltype(&scalar::blur_around) blur_around;
   decltype(&scalar::blend_rows) blend_rows;
   decltype(&scalar::palette_map_row) palette_map_row;
+  decltype(&scalar::palette_map_changed_row) palette_map_changed_row;
 };
 
 // The levels that are compiled in and that this CPU has, slowest first; `count` receives how many.

@@ -19,6 +19,8 @@
   void blur_around(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, BlurredPatch* patch);        \
   void blend_rows(const Stroke& stroke, const RowSpans& rows, const Target* targets, std::size_t target_count);         \
   void palette_map_row(const std::uint8_t* bgr, std::int32_t width, const std::uint8_t* lut, std::uint8_t* out);       \
+  void palette_map_changed_row(const std::uint8_t* bgr, std::int32_t width, const std::uint8_t* lut,                   \
+                               std::uint8_t tolerance, std::uint8_t* held, std::uint8_t* out);                         \
   }
 // clang-format on
 

@@ -20,6 +20,19 @@ inline void places_of_8(const std::uint8_t* bgr, std::uint32_t places[8]) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(places), _mm256_or_si256(_mm256_or_si256(blue, green), red));
 }
 
+// Whether one of 48 bytes differs from its partner by more than the tolerance.
+inline bool any_differs_of_48(const std::uint8_t* a, const std::uint8_t* b, std::uint8_t tolerance) {
+  const __m128i allowed = _mm_set1_epi8(static_cast<char>(tolerance));
+  __m128i excess = _mm_setzero_si128();
+  for (int i = 0; i < 48; i += 16) {
+    const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
+    const __m128i second = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + i));
+    const __m128i difference = _mm_or_si128(_mm_subs_epu8(first, second), _mm_subs_epu8(second, first));
+    excess = _mm_or_si128(excess, _mm_subs_epu8(difference, allowed));
+  }
+  return _mm_testz_si128(excess, excess) == 0;
+}
+
 }  // namespace
 }  // namespace avx2
 }  // namespace handpose

@@ -16,6 +16,13 @@ inline void places_of_8(const std::uint8_t* bgr, std::uint32_t places[8]) {
   vst1q_u32(places + 4, vorrq_u32(vmovl_u16(vget_high_u16(low)), vshll_n_u16(vget_high_u16(red), 12)));
 }
 
+// Whether one of 48 bytes differs from its partner by more than the tolerance.
+inline bool any_differs_of_48(const std::uint8_t* a, const std::uint8_t* b, std::uint8_t tolerance) {
+  uint8x16_t largest = vdupq_n_u8(0);
+  for (int i = 0; i < 48; i += 16) largest = vmaxq_u8(largest, vabdq_u8(vld1q_u8(a + i), vld1q_u8(b + i)));
+  return vmaxvq_u8(largest) > tolerance;
+}
+
 }  // namespace
 }  // namespace neon
 }  // namespace handpose
