@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         metavar="OUT",
         help="what run writes: .gif, .mp4, a folder (else demo.gif)",
     )
-    demo.add_argument("--frames", type=positive, default=75, metavar="N", help="length of the clip (else 75)")
+    demo.add_argument("--frames", type=positive, default=60, metavar="N", help="length of the clip (else 60)")
     demo.add_argument("--size", type=_size, default=(480, 640), metavar="WxH", help="of the pictures (else 640x480)")
     demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="another skin, room and light (else 0)")
     demo.add_argument("--model", default="hands", metavar="MODEL", help="hands (the default), hands-lite or a folder")

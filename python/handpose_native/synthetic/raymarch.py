@@ -192,7 +192,7 @@ def _approach(
 def _march(
     solid: Solid, rays: Floats, begins: Floats, end: float, focal_px: float
 ) -> tuple[NDArray[np.intp], Floats, Floats]:
-    """Walk along the rays. The solid is half a pixel thicker, so that its outline fades over one pixel round it."""
+    """Walk along the rays. The solid is half a pixel thinner, and its outline fades over one pixel."""
     pixel = np.float32(1.0 / focal_px)
     to_start = solid.start @ rays.T
     to_axis = solid.axis @ rays.T
@@ -207,25 +207,25 @@ def _march(
         gap = _union(_gaps(solid, squares, distance * distance, distance * to_start, distance * to_axis), solid.melting)
         pixel_mm = pixel * distance
         gap += 0.5 * pixel_mm
-        in_pixels = np.abs(gap) / pixel_mm  # a ray that went too far comes back
-        nearer = in_pixels < closest[active]
+        least = (0.5 + 0.1 * number) * pixel_mm  # so that no ray crawls along an outline that it grazes
+        # Where the empty balls round this place and the last one do not meet, something may lie between them.
+        too_far = before + np.maximum(gap, 0.0) + least < step
+        in_pixels = np.abs(gap) / pixel_mm
+        nearer = (in_pixels < closest[active]) & ~too_far
         closest[active[nearer]] = in_pixels[nearer]
         closest_at[active[nearer]] = distance[nearer]
-        going = (in_pixels > _TOUCH_PX) & (distance < end)
+        going = too_far | ((in_pixels > _TOUCH_PX) & (distance < end))
         count = np.count_nonzero(going)
         if not count:
             break
-        if count < 0.8 * len(going):
-            active, to_start, to_axis = active[going], to_start[:, going], to_axis[:, going]
-            distance, step, before, gap, pixel_mm = (
-                values[going] for values in (distance, step, before, gap, pixel_mm)
-            )
         # Where the gap shrank more slowly than the ray moved, the surface is slanted: the ray may go further.
         stretch = np.clip(step / np.maximum(before - gap, 1e-3), _STEP, _MAX_STRETCH)
-        # And never crawl along a grazed outline.
-        forward = np.maximum(stretch * gap, (0.5 + 0.1 * number) * pixel_mm)
-        step, before = np.where(gap < 0, gap, forward), gap
-        distance = distance + step
+        onward = np.where(gap < 0, gap, np.maximum(stretch * gap, least))
+        step, before = np.where(too_far, _STEP * before - step, onward), np.where(too_far, before, gap)
+        distance = distance + step * going
+        if count < 0.8 * len(going):
+            active, to_start, to_axis = active[going], to_start[:, going], to_axis[:, going]
+            distance, step, before = distance[going], step[going], before[going]
     hit = np.flatnonzero(closest < 1.0)
     return hit, closest_at[hit], np.minimum((1.0 - closest[hit]) / (1.0 - _TOUCH_PX), 1.0).astype(np.float32)
 
@@ -289,21 +289,34 @@ def _smooth_minimum(distances: Floats, width_mm: float) -> Floats:
 
 def _inspect(solid: Solid, points: Floats) -> tuple[Floats, Floats, NDArray[np.intp], Floats]:
     """Return normals, openness, the nearest capsule and the place along it, for points on the surface."""
-    distances, gradients, along = _from_points(solid, points)
-    nearest = distances.argmin(axis=0)
-    # The gradient of a smooth minimum is the mean of the gradients, weighted as its sum is.
-    weights = np.empty_like(distances)
-    soft, sharp = distances[: solid.melting], distances[solid.melting :]
-    body = _union(distances, solid.melting)
-    weights[solid.melting :] = np.exp((body - sharp) * np.float32(1.0 / _EDGE_MM))
-    if len(soft):
-        palm = _smooth_minimum(soft, _MELT_MM)
-        share = np.exp((body - palm) * np.float32(1.0 / _EDGE_MM))
-        weights[: solid.melting] = share * np.exp((palm - soft) * np.float32(1.0 / _MELT_MM))
-    normals = np.einsum("cn,cnk->nk", weights, gradients)
+    squares = _squares(solid)
+    _, start_axis, axis_2 = squares
+    to_axis = solid.axis @ points.T
+    along = np.clip((to_axis - start_axis) / axis_2, 0.0, 1.0)
+    growth = solid.growth[:, None]
+    distances = _gaps(solid, squares, (points * points).sum(1), solid.start @ points.T, to_axis)
+    # The gradient of a smooth minimum is the mean of the capsules' gradients, weighted with their parts in its sum. A
+    # capsule's points away from the nearest point of its axis, and back along it where the capsule grows thicker.
+    weights = _weights(distances, solid.melting)
+    slope = np.where((along > 0) & (along < 1), growth / axis_2, np.float32(0))
+    over_length = weights / np.maximum(distances + solid.start_radius[:, None] + along * growth, np.float32(1e-3))
+    normals = points * over_length.sum(0)[:, None] - over_length.T @ solid.start
+    normals -= (over_length * along + weights * slope).T @ solid.axis
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.float32(1e-6))
-    index = np.arange(len(points))
-    return normals, _openness(solid, points, normals), nearest, along[nearest, index]
+    nearest = distances.argmin(axis=0)
+    return normals, _openness(solid, points, normals), nearest, along[nearest, np.arange(len(points))]
+
+
+def _weights(distances: Floats, melting: int) -> Floats:
+    """Return the part of each capsule in :func:`_union`, shape (C, N)."""
+    body = _union(distances, melting)
+    weights = np.empty_like(distances)
+    weights[melting:] = np.exp((body - distances[melting:]) * np.float32(1.0 / _EDGE_MM))
+    if melting:
+        palm = _smooth_minimum(distances[:melting], _MELT_MM)
+        share = np.exp((body - palm) * np.float32(1.0 / _EDGE_MM)) if melting < len(distances) else np.float32(1)
+        weights[:melting] = share * np.exp((palm - distances[:melting]) * np.float32(1.0 / _MELT_MM))
+    return weights
 
 
 def _openness(solid: Solid, points: Floats, normals: Floats) -> Floats:
@@ -315,17 +328,3 @@ def _openness(solid: Solid, points: Floats, normals: Floats) -> Floats:
         blocked = np.float32(height) - _union(gaps, solid.melting)
         openness -= np.float32(1.0 / (height * len(_OPENNESS_MM))) * np.maximum(blocked, 0.0)
     return openness
-
-
-def _from_points(solid: Solid, points: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return distances (C, N), their gradients (C, N, 3) and places along the axes (C, N)."""
-    axis = solid.axis[:, None]
-    axis_2 = np.maximum((solid.axis * solid.axis).sum(1), np.float32(1e-6))[:, None]
-    from_start = points[None] - solid.start[:, None]
-    along = np.clip((from_start * axis).sum(2) / axis_2, 0.0, 1.0)
-    away = from_start - along[..., None] * axis
-    length = np.maximum(np.sqrt((away * away).sum(2)), np.float32(1e-6))
-    growth = solid.growth[:, None]
-    slope = np.where((along > 0) & (along < 1), growth / axis_2, np.float32(0))
-    gradients = away / length[..., None] - slope[..., None] * axis
-    return length - (solid.start_radius[:, None] + along * growth), gradients, along
