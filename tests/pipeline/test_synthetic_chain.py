@@ -39,7 +39,7 @@ def networks(request: pytest.FixtureRequest, shared_dir: Path, tmp_path_factory:
     return folder
 
 
-@functools.lru_cache(maxsize=None)  # the same for both networks
+@functools.cache  # the same for both networks
 def clip_of(motion: str, frames: int, size_hw: tuple[int, int]) -> Clip:
     return render_clip(motion, frames=frames, size_hw=size_hw, seed=1)
 
@@ -58,7 +58,7 @@ def worst(matches: list[list[HandMatch]]) -> float:
     return float(np.nanmax([match.relative_error for frame in matches for match in frame]))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def facing_hand(seed: int) -> SyntheticFrame:
     """An open or half curled hand that faces the camera, everything else by chance."""
     rng = np.random.default_rng([seed, 8])
