@@ -26,8 +26,8 @@ examples:
 
 _MIN_FOUND, _MAX_RELATIVE_ERROR = 0.9, 0.1
 _RULE = """\
-The demo fails, with exit code 1, where fewer than 90 % of the hands that are wholly in view are found, or where the joints
-of those found are off by more than 10 % of the hand's size in the mean.
+The demo fails, with exit code 1, where fewer than 90 % of the hands that are wholly in view are found, or where the
+joints of those found are off by more than 10 % of the hand's size in the mean.
 """
 
 
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         metavar="OUT",
         help="what run writes: .gif, .mp4, a folder (else demo.gif)",
     )
-    demo.add_argument("--frames", type=positive, default=75, metavar="N", help="length of the clip (else 75)")
+    demo.add_argument("--frames", type=positive, default=60, metavar="N", help="length of the clip (else 60)")
     demo.add_argument("--size", type=_size, default=(480, 640), metavar="WxH", help="of the pictures (else 640x480)")
     demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="another skin, room and light (else 0)")
     demo.add_argument("--model", default="hands", metavar="MODEL", help="hands (the default), hands-lite or a folder")
@@ -90,7 +90,7 @@ def _rendered(options: argparse.Namespace) -> Clip:
     from ..synthetic import Clip, iter_clip
 
     began = time.perf_counter()
-    frames = iter_clip("show", frames=options.frames, size_hw=options.size, seed=options.seed)
+    frames = iter_clip("show", frames=options.frames, size_hw=options.size, seed=options.seed, noise=0.0)
     hidden = not sys.stderr.isatty()
     rendered = list(
         tqdm(frames, "rendering", options.frames, unit="frame", disable=hidden, file=sys.stderr, leave=False)
