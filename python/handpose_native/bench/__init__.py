@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import heatmap_cases, picture_cases, preprocess_cases
 from .cases import OURS, Case, Definition, Variant
 from .measure import check_case, measure_case, one_thread
-from .results import SCHEMA, SCHEMA_VERSION, check_results, environment, run_kernels
+from .results import SCHEMA, SCHEMA_VERSION, check_results, environment, kernel_lines, pipeline_lines, run_kernels
 
 __all__ = [
     "OURS",
@@ -18,8 +18,10 @@ __all__ = [
     "check_results",
     "environment",
     "kernel_definitions",
+    "kernel_lines",
     "measure_case",
     "one_thread",
+    "pipeline_lines",
     "run_kernels",
 ]
 

@@ -26,8 +26,8 @@ class Variant:
     name : str
         Stable: it stands in the JSON.
     kind : str
-        ``ours``; ``peer``, other software; ``part``, a part of a peer's way; ``level``, ours on a slower level; ``own``,
-        another of our own calls.
+        ``ours``; ``peer``, other software; ``part``, a part of a peer's way; ``level``, ours on a slower level;
+        ``own``, another of our own calls.
     call : callable
         What is timed.
     error_of : callable
@@ -102,7 +102,7 @@ class Case:
         kind: str = "peer",
         **more: Any,
     ) -> None:
-        """Add other software; `make` imports it and returns the call, and its ImportError leaves the peer out by name."""
+        """Add other software; `make` imports it and returns the call; its ImportError leaves the peer out by name."""
         try:
             call = make()
         except ImportError as error:

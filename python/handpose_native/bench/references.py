@@ -119,7 +119,7 @@ def expectation(maps: NDArray[np.generic]) -> Array:
 def drawn(
     plane: NDArray[np.uint8], points: NDArray[np.float32], thickness: float, joint_radius: float, channels: str
 ) -> NDArray[np.int64]:
-    """Draw a hand of certain joints on an (H, W, C) plane; `channels` of ``rgb`` or ``yuv`` says which, in their order."""
+    """Draw a hand of certain joints on an (H, W, C) plane; `channels`, letters of ``rgbyuv``, says what C is."""
     result = plane.astype(np.int64)
     figures = [(a, b, thickness / 2, color) for (a, b), color in zip(HAND_BONES, BONE_COLORS)]
     figures += [(joint, joint, joint_radius, color) for joint, color in enumerate(JOINT_COLORS)]

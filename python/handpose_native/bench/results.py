@@ -166,6 +166,8 @@ def kernel_lines(entry: dict[str, Any]) -> list[str]:
     title = entry["name"]
     if entry["wrong"]:
         return [f"{title}: not timed", *(f"  ERROR {sentence}" for sentence in entry["wrong"])]
+    if not entry["variants"]:
+        return [f"{title}: answers right", *_left_out(entry)]
     if entry["bytes_moved"]:
         title += f"  ({entry['bytes_moved'] / 1e6:.2f} MB; memory limit {entry['memory_limit_us']:.1f} us)"
     lines = [title]
@@ -177,8 +179,11 @@ def kernel_lines(entry: dict[str, Any]) -> list[str]:
         if row["gb_per_s"] is not None:
             line += f"{row['gb_per_s']:>9.2f} GB/s{100 * row['limit_share']:>6.0f} %"
         lines.append(line)
-    lines += [f"  left out: {name}: {reason}" for name, reason in entry["missing"].items()]
-    return lines
+    return [*lines, *_left_out(entry)]
+
+
+def _left_out(entry: dict[str, Any]) -> list[str]:
+    return [f"  left out: {name}: {reason}" for name, reason in entry["missing"].items()]
 
 
 def pipeline_lines(entry: dict[str, Any]) -> list[str]:
