@@ -12,10 +12,11 @@ import sys
 
 import cv2
 import numpy as np
-from map_kernels import hand, opencv_hand
 from PIL import Image, ImageDraw
 
 import handpose_native as hp
+from handpose_native.bench.data import hand
+from handpose_native.bench.picture_cases import opencv_hand
 
 SIZE, THICKNESS, RADIUS = (170, 170), 3, 4
 PAPER = 40
@@ -57,7 +58,7 @@ def main() -> None:
     panels = {"draw_skeleton": ours}
     for name, thickness in (("OpenCV, LINE_AA", THICKNESS), ("OpenCV, LINE_AA, 1 px thinner", THICKNESS - 1)):
         panels[name] = np.full((*SIZE, 3), PAPER, np.uint8)
-        opencv_hand(panels[name], points, thickness, RADIUS)
+        opencv_hand(panels[name], points, thickness)()
     panels["exact, 256 samples per pixel"] = np.rint(wanted).astype(np.uint8)
 
     shown = WINDOW[0].stop - WINDOW[0].start

@@ -92,3 +92,19 @@ def test_pipeline_without_weights_is_left_out_by_name(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "hands-lite" in result.stdout
     assert "left out: no weights here" in result.stdout
+
+
+def test_rendering_twice_changes_nothing_and_keeps_the_page(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    page, results = tmp_path / "page.md", tmp_path / "results.json"
+    written = (root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    page.write_text(written, encoding="utf-8")
+    assert command("--case", CASE, "--budget", "0.05", "--json", results, "--machine", "Abacus").returncode == 0
+    script = [sys.executable, str(root / "benchmarks" / "render.py"), str(results), "--page", str(page)]
+    subprocess.run(script, check=True)
+    once = page.read_text(encoding="utf-8")
+    assert "### Abacus" in once
+    assert f"| {CASE} |" in once
+    assert once.startswith(written.split("<!-- bench: begin")[0])
+    subprocess.run(script, check=True)
+    assert page.read_text(encoding="utf-8") == once

@@ -41,7 +41,7 @@ def yuv_scene(width: int, height: int, source_format: str) -> NDArray[np.uint8]:
     chroma = 113 + _soft(rng, width // 2, height // 2, 2) * 0.12
     if source_format == "yuv420p":
         chroma = np.moveaxis(chroma, 2, 0)
-    return np.rint(np.concatenate([luma, chroma.reshape(height // 2, width)])).astype(np.uint8)
+    return np.asarray(np.rint(np.concatenate([luma, chroma.reshape(height // 2, width)])), dtype=np.uint8)
 
 
 def _soft(rng: np.random.Generator, width: int, height: int, channels: int) -> NDArray[np.float64]:

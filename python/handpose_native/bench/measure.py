@@ -59,8 +59,8 @@ def check_case(case: Case) -> tuple[dict[str, float], list[str]]:
         with _level(variant):
             try:
                 answer = variant.answer(variant.call) if variant.answer else variant.call()
-            except HandposeError as error:
-                wrong.append(f"{variant.name}: {error}")
+            except HandposeError as refusal:
+                wrong.append(f"{variant.name}: {refusal}")
                 continue
         errors[variant.name] = error = variant.error_of(answer)
         if not error <= variant.tolerance:  # NaN too

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Frames = list[NDArray[np.uint8]]
 
-__all__ = ["definitions"]
+__all__ = ["definitions", "opencv_hand"]
 
 _RADIUS = 4
 _PLAIN = 90  # grey level of the picture that is drawn on
@@ -85,7 +85,7 @@ def _draw_case(width: int, height: int, size: float, thickness: int) -> Case:
         add(partial(case.add_own, f"ours on {name}"), name, planes, planes[0], "y")
     case.add_peer(
         "cv2 polylines and circles",
-        lambda: _opencv_hand(picture, points, thickness),
+        lambda: opencv_hand(picture, points, thickness),
         overall,
         _OTHER_DRAWING,
         answer=partial(_fresh, picture),
@@ -99,7 +99,7 @@ def _fresh(plane: Array, draw: Callable[[], None]) -> Array:
     return plane.copy()
 
 
-def _opencv_hand(image: Array, points: Array, thickness: int) -> Callable[[], None]:
+def opencv_hand(image: Array, points: Array, thickness: int) -> Callable[[], None]:
     """One polyline per finger and a disc per joint, anti-aliased, in 1/16 px: the fewest calls that OpenCV needs."""
     import cv2
 

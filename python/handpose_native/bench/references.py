@@ -66,7 +66,8 @@ def yuv_of_rgb(color: Sequence[float]) -> tuple[float, float, float]:
     red, green, blue = color
     luma = _KR * red + (1 - _KR - _KB) * green + _KB * blue
     u, v = (blue - luma) / (2 * (1 - _KB)), (red - luma) / (2 * (1 - _KR))
-    return (float(np.rint(16 + luma * 219 / 255)), *(float(np.rint(128 + c * 224 / 255)) for c in (u, v)))
+    levels = np.rint([16 + luma * 219 / 255, 128 + u * 224 / 255, 128 + v * 224 / 255])
+    return float(levels[0]), float(levels[1]), float(levels[2])
 
 
 def peak(maps: NDArray[np.generic]) -> Array:

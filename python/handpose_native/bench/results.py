@@ -56,7 +56,7 @@ def environment(machine: str | None = None) -> dict[str, Any]:
     machine : str, optional
         A name for it; the processor's unless given.
     """
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in _PEERS:
         try:
             versions[package] = metadata.version(package)
