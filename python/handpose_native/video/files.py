@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import VideoError, missing_dependency
 from ..types import Frame
 from .base import Source, SourceInfo, reason_of
+from .conversion import BgrConverter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,6 @@ _DURATION_SLACK_S = 0.5
 _ONE_THREAD_PIXELS = 1280 * 720
 #: First boxes of ISO media files (mp4, mov).
 _ISO_MEDIA_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
-#: FFmpeg's number (ITU-T H.273) of the matrix that HD video uses.
-_BT709 = 1
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
 
@@ -66,7 +65,7 @@ class StreamSource(Source):
             context = self._stream.codec_context
             is_large = context.width * context.height > _ONE_THREAD_PIXELS
             self._stream.thread_type = "AUTO" if is_large else "SLICE"
-            self._reformatter = av.video.reformatter.VideoReformatter()
+            self._to_bgr = BgrConverter()
             self._pictures = self._decoded()
             first = next(self._pictures, None)
             if first is None:
@@ -198,15 +197,7 @@ class StreamSource(Source):
         return f": all {self._damaged} are damaged" if self._damaged else ""
 
     def _upright(self, picture: Any) -> NDArray[np.uint8]:
-        # Named, because PyAV before 16 takes every picture for BT.601. One reformatter for all pictures, because making
-        # one costs as much as half a conversion.
-        matrices: dict[str, Any] = (
-            {"src_colorspace": "ITU709", "dst_colorspace": "DEFAULT"} if picture.colorspace == _BT709 else {}
-        )
-        converted = self._reformatter.reformat(picture, format="bgr24", **matrices)
-        image = _pixels(converted)
-        if converted is picture:
-            image = image.copy()  # the decoder may still read its own picture, and ours is drawn upon
+        image = self._to_bgr(picture)
         turns = round(_rotation_degrees(picture, self._stream) / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
@@ -230,13 +221,6 @@ def _open(address: str, **options: Any) -> Any:
     if int(av.__version__.split(".")[0]) < 19:
         options["metadata_errors"] = "ignore"
     return av.open(address, **options)
-
-
-def _pixels(picture: Any) -> NDArray[np.uint8]:
-    """Return a bgr24 picture's own memory, (H, W, 3) with rows of any pitch; the array keeps it alive."""
-    plane = picture.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : picture.width * 3].reshape(plane.height, picture.width, 3)
 
 
 def _rotation_degrees(picture: Any, stream: Any) -> float:
