@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sys
 import zipfile
 from dataclasses import replace
@@ -84,6 +85,7 @@ def make_wheel(path: Path, *, without: str = "", changed: str = "", plain: bool 
 
 def require_with_fakes(python: str) -> None:
     """Require weights with the stand-ins, in a process of its own; the cache folder is that of the environment."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     weight_sets.WEIGHTS = fake_weights()
     sys.executable = python
     sys.stdout.write(f"{require_weights('hands')}\n")
