@@ -33,8 +33,8 @@ def ours(options: argparse.Namespace) -> Iterator[list[np.ndarray]]:
 
     with hp.Pipeline(f"hands-{options.networks}", max_hands=options.hands) as pipe:
         yield []
-        for result in pipe.stream(options.video, max_frames=options.frames):
-            hp.draw_hands(result.frame, result.hands)
+        for result in pipe.stream(options.video, max_frames=options.frames, planes=True):
+            hp.draw_hands(result.picture, result.hands)
             yield [hand.keypoints for hand in result.hands]
 
 

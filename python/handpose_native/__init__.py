@@ -27,6 +27,7 @@ from .heatmap import heatmap_peaks
 from .isa import active_isa, isa, isa_levels
 from .models import HandsModel, ModelSpec
 from .palette import palette_map
+from .picture import Picture
 from .pipeline import Pipeline
 from .preprocess import preprocess, yuv_planes
 from .report import RunReport, StageTimes
@@ -54,6 +55,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "ModelSpec",
+    "Picture",
     "Pipeline",
     "Roi",
     "RunReport",

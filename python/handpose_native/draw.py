@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _native
+from .picture import Picture
 from .skeleton import BONE_COLORS, HAND_BONES, JOINT_COLORS
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def draw_skeleton(
 
     Parameters
     ----------
-    image : ndarray, uint8, or tuple of planes
-        (H, W, 3), (H, W, 4) for ``bgra32``, planes for ``nv12`` and ``yuv420p``. Writable; changed in place.
+    image : Picture, ndarray, uint8, or tuple of planes
+        A picture states its own `source_format`, `color_matrix` and `color_range`. An array is (H, W, 3), or (H, W, 4)
+        for ``bgra32``; planes are of ``nv12`` and ``yuv420p``. Writable; changed in place.
     points : array_like, float32, shape (K, 2)
         x, y in continuous pixels of the image; may lie outside. One that is not finite is left out with its bones.
     scores : array_like, float32, shape (K,), optional
@@ -70,7 +72,7 @@ def draw_skeleton(
 
     Returns
     -------
-    ndarray or tuple
+    Picture, ndarray or tuple
         `image` itself.
 
     Raises
@@ -80,10 +82,15 @@ def draw_skeleton(
     DTypeError
         For a wrong dtype or type.
     """
-    return _native.draw_skeleton(
-        image, points, scores, source_format, bones, bone_colors, joint_colors, thickness, joint_radius,
+    target = image
+    if isinstance(image, Picture):
+        source_format, color_matrix, color_range = image.pixel_format, image.color_matrix, image.color_range
+        target = image.data
+    _native.draw_skeleton(
+        target, points, scores, source_format, bones, bone_colors, joint_colors, thickness, joint_radius,
         min_score, opacity, color_matrix, color_range,
     )  # fmt: skip
+    return image
 
 
 def draw_hands(image: Any, hands: Iterable[Hand], **style: Any) -> Any:
@@ -91,7 +98,7 @@ def draw_hands(image: Any, hands: Iterable[Hand], **style: Any) -> Any:
 
     Parameters
     ----------
-    image : ndarray, uint8, or tuple of planes
+    image : Picture, ndarray, uint8, or tuple of planes
         As for :func:`draw_skeleton`.
     hands : iterable of Hand
     **style
@@ -99,7 +106,7 @@ def draw_hands(image: Any, hands: Iterable[Hand], **style: Any) -> Any:
 
     Returns
     -------
-    ndarray or tuple
+    Picture, ndarray or tuple
         `image` itself.
     """
     for hand in hands:

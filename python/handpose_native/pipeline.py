@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 from .draw import draw_hands
 from .errors import ArgumentError
 from .estimators import open_estimator, stage
+from .picture import Picture, check_image
 from .report import RunReport
 from .types import FrameResult, Roi
 from .video import KeypointWriter, Sink, Source, WindowSink, open_keypoint_writer, open_sink, open_source, read_frames
@@ -125,7 +126,7 @@ class Pipeline:
 
     def __call__(
         self,
-        frame: NDArray[np.uint8],
+        frame: Picture | NDArray[np.uint8],
         *,
         roi: RoiLike | Sequence[RoiLike] | None = None,
         time_s: float | None = None,
@@ -134,8 +135,8 @@ class Pipeline:
 
         Parameters
         ----------
-        frame : ndarray, uint8, shape (H, W, 3)
-            BGR; any row pitch. Only read.
+        frame : Picture, or ndarray, uint8, shape (H, W, 3)
+            An array is BGR, of any row pitch. Only read.
         roi : Roi, tuple of four numbers, or a list of these, optional
             Where to look in this frame; the pipeline's own unless given.
         time_s : float, optional
@@ -147,9 +148,12 @@ class Pipeline:
             New arrays; empty where there is no hand.
         """
         now_s = time.monotonic() if time_s is None else float(time_s)
-        return self._estimator.estimate(frame, now_s, _as_rois(roi) or self.rois, {})
+        picture = frame if isinstance(frame, Picture) else Picture.from_bgr(check_image("Pipeline", "frame", frame))
+        return self._estimator.estimate(picture, now_s, _as_rois(roi) or self.rois, {})
 
-    def stream(self, source: Any, *, max_frames: int | None = None, every: int = 1) -> Iterator[FrameResult]:
+    def stream(
+        self, source: Any, *, max_frames: int | None = None, every: int = 1, planes: bool = False
+    ) -> Iterator[FrameResult]:
         """Yield frames with their hands, one by one.
 
         Parameters
@@ -160,11 +164,14 @@ class Pipeline:
             Stop after this many results.
         every : int
             Take every n-th frame of the source; the others are read and passed over.
+        planes : bool
+            True: pictures of videos stay in the planes they were decoded to, which saves the conversion to BGR: use
+            ``result.picture``. ``result.frame`` then converts when it is first asked for.
 
         Yields
         ------
         FrameResult
-            With the frame itself, not drawn on.
+            With the picture itself, not drawn on.
 
         Raises
         ------
@@ -172,8 +179,10 @@ class Pipeline:
             If the source cannot be opened or holds no frame.
         """
         _check_counts(max_frames, every)
-        with open_source(source) as opened, closing(self._stream(opened, max_frames, every)) as results:
-            yield from results
+        with open_source(source) as opened:
+            opened.planes_wanted = planes
+            with closing(self._stream(opened, max_frames, every)) as results:
+                yield from results
 
     def run(
         self,
@@ -199,7 +208,7 @@ class Pipeline:
         max_frames, every
             As for :meth:`stream`.
         on_frame : callable, optional
-            Called with every result after it has been written; the frame is drawn on.
+            Called with every result after it has been written; the picture is drawn on.
         stop : threading.Event, optional
             Set it, from a signal handler or another thread, to end the run after the frame in work.
 
@@ -228,6 +237,7 @@ class Pipeline:
                 stack.enter_context(open_keypoint_writer(path, source=opened.info)) for path in _as_list(keypoints)
             ]
             endpoints += [*sinks, *writers]
+            opened.planes_wanted = all(sink.takes_planes for sink in sinks)
             # Closed before the source is, also where the loop ends early.
             for result in stack.enter_context(closing(self._stream(opened, max_frames, every))):
                 _write(result, sinks, writers)
@@ -263,8 +273,8 @@ class Pipeline:
         with read_frames(source, every) as frames:
             for done, (frame, decode_ms) in enumerate(frames, start=1):
                 timings = {"decode": decode_ms}
-                hands = self._estimator.estimate(frame.image, frame.pts_s, self.rois, timings)
-                yield FrameResult(frame.index, frame.pts_s, frame.image, hands, timings)
+                hands = self._estimator.estimate(frame.picture, frame.pts_s, self.rois, timings)
+                yield FrameResult(frame.index, frame.pts_s, frame.picture, hands, timings)
                 if done == max_frames:
                     return
 
@@ -324,10 +334,10 @@ def _write(result: FrameResult, sinks: list[Sink], writers: list[KeypointWriter]
         return
     keypoints_ms = result.timings_ms.pop("write")
     with stage("draw", result.timings_ms):
-        draw_hands(result.frame, result.hands)
+        draw_hands(result.picture, result.hands)
     with stage("write", result.timings_ms):
         for sink in sinks:
-            sink.write(result.frame, result.pts_s)
+            sink.write(result.picture, result.pts_s)
     result.timings_ms["write"] += keypoints_ms
 
 

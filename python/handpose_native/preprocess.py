@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _native
 from .errors import ArgumentError, DTypeError
+from .picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +43,10 @@ def preprocess(
 
     Parameters
     ----------
-    image : ndarray, uint8, or tuple of planes
-        (H, W, 3) for ``bgr24`` and ``rgb24``, (H, W) for ``gray8``; planes ``(y, uv)`` for ``nv12`` and ``(y, u, v)``
-        for ``yuv420p`` (see :func:`yuv_planes`). Any row pitch, also negative; the pixels of a row must be packed. Only
-        read.
+    image : Picture, ndarray, uint8, or tuple of planes
+        A picture states its own `source_format`, `color_matrix` and `color_range`. An array is (H, W, 3) for ``bgr24``
+        and ``rgb24``, (H, W) for ``gray8``; planes are ``(y, uv)`` for ``nv12`` and ``(y, u, v)`` for ``yuv420p`` (see
+        :func:`yuv_planes`). Any row pitch, also negative; the pixels of a row must be packed. Only read.
     size_hw : tuple of int, optional
         Height and width of the result; needed unless `out` is given.
     input_from_image : array_like, shape (2, 3), optional
@@ -89,6 +90,9 @@ def preprocess(
     Runs without the GIL. Identical bits on every ISA level. Allocates nothing after the first call of a thread at given
     sizes, except the result where `out` is not given.
     """
+    if isinstance(image, Picture):
+        source_format, color_matrix, color_range = image.pixel_format, image.color_matrix, image.color_range
+        image = image.data
     return _native.preprocess(
         image, size_hw, input_from_image, source_format, filter, border, border_value, channel_order,
         scale, mean, std, layout, dtype, color_matrix, color_range, out,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .picture import Picture
+
 __all__ = ["Frame", "FrameResult", "Hand", "Roi"]
 
 
@@ -99,13 +101,18 @@ class Frame:
         Position in the source, from 0; frames that were skipped are counted.
     pts_s : float
         Presentation time in seconds, from 0 at the source's first frame.
-    image : ndarray, uint8, shape (H, W, 3)
-        BGR, writable, rows of any pitch; belongs to whoever holds the frame.
+    picture : Picture
+        Writable; belongs to whoever holds the frame.
     """
 
     index: int
     pts_s: float
-    image: NDArray[np.uint8]
+    picture: Picture
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The picture as BGR, uint8 (H, W, 3), writable, rows of any pitch: see :meth:`Picture.to_bgr`."""
+        return self.picture.to_bgr()
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,8 @@ class FrameResult:
     ----------
     index, pts_s
         As in :class:`Frame`.
-    frame : ndarray, uint8, shape (H, W, 3)
-        The very frame the hands were found in, BGR.
+    picture : Picture
+        The very picture the hands were found in.
     hands : list of Hand
         Empty where there is none.
     timings_ms : dict
@@ -126,6 +133,11 @@ class FrameResult:
 
     index: int
     pts_s: float
-    frame: NDArray[np.uint8]
+    picture: Picture
     hands: list[Hand]
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def frame(self) -> NDArray[np.uint8]:
+        """The picture as BGR, uint8 (H, W, 3): see :meth:`Picture.to_bgr`."""
+        return self.picture.to_bgr()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from handpose_native.errors import ArgumentError, VideoError
+from handpose_native.picture import Picture
 from handpose_native.skeleton import JOINT_NAMES
 from handpose_native.types import FrameResult, Hand
 from handpose_native.video import SourceInfo, open_keypoint_writer, read_keypoints
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def result(index: int, hands: list[Hand]) -> FrameResult:
-    return FrameResult(index, index / 30, np.zeros((48, 64, 3), np.uint8), hands)
+    return FrameResult(index, index / 30, Picture.from_bgr(np.zeros((48, 64, 3), np.uint8)), hands)
 
 
 def full_hand() -> Hand:

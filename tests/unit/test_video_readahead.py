@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from handpose_native.errors import VideoError
+from handpose_native.picture import Picture
 from handpose_native.types import Frame
 from handpose_native.video import Source, SourceInfo, read_frames
 
@@ -30,7 +31,7 @@ class Counted(Source):
                 raise VideoError(f"counted: frame {index} cannot be read")
             self.threads.add(threading.current_thread().name)
             self.given += 1
-            yield Frame(index, index / 30, np.full((4, 4, 3), index, np.uint8))
+            yield Frame(index, index / 30, Picture.from_bgr(np.full((4, 4, 3), index, np.uint8)))
 
     def _release(self) -> None:
         assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"], "still being read"

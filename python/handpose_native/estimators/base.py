@@ -7,19 +7,14 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..errors import ArgumentError, DTypeError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from ..models import ModelSpec
+    from ..picture import Picture
     from ..types import Hand, Roi
 
-__all__ = ["Estimator", "check_frame", "stage"]
+__all__ = ["Estimator", "stage"]
 
 
 class Estimator(ABC):
@@ -41,14 +36,14 @@ class Estimator(ABC):
 
     @abstractmethod
     def estimate(
-        self, image: NDArray[np.uint8], time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
+        self, picture: Picture, time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
     ) -> list[Hand]:
         """Find the hands in one picture.
 
         Parameters
         ----------
-        image : ndarray, uint8, shape (H, W, 3)
-            BGR; only read.
+        picture : Picture
+            Only read.
         time_s : float
             Presentation time.
         rois : sequence of Roi
@@ -76,18 +71,3 @@ def stage(name: str, timings_ms: dict[str, float]) -> Iterator[None]:
     began = time.perf_counter()
     yield
     timings_ms[name] = timings_ms.get(name, 0.0) + (time.perf_counter() - began) * 1e3
-
-
-def check_frame(image: object) -> tuple[int, int]:
-    """Return height and width of a frame.
-
-    Raises
-    ------
-    DTypeError, ArgumentError
-        If it is no array of shape (H, W, 3) with at least one pixel; the kernels check the rest.
-    """
-    if not isinstance(image, np.ndarray):
-        raise DTypeError(f"Pipeline: frame must be a uint8 array of shape (H, W, 3); got {type(image).__name__}")
-    if image.ndim != 3 or 0 in image.shape:
-        raise ArgumentError(f"Pipeline: frame must be a uint8 array of shape (H, W, 3); got {image.shape}")
-    return image.shape[0], image.shape[1]

@@ -28,7 +28,7 @@ from ..tracking import (
     roi_from_palm,
 )
 from ..types import Hand, Roi
-from .base import Estimator, check_frame, stage
+from .base import Estimator, stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..backends import Backend
     from ..models import HandsModel
+    from ..picture import Picture
     from ..tracking import Track
 
 __all__ = ["HandsEstimator", "HandsOptions"]
@@ -108,7 +109,7 @@ class _Network:
         self._border = border
 
     def run(
-        self, image: NDArray[np.uint8], roi: Roi, timings_ms: dict[str, float], stage_name: str
+        self, picture: Picture, roi: Roi, timings_ms: dict[str, float], stage_name: str
     ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.float64]]:
         """Return the outputs on one region and ``image_from_input``."""
         input_from_image = input_from_roi(roi, (self.side, self.side), fit="letterbox")
@@ -116,7 +117,7 @@ class _Network:
         sampled[:, 2] += _HALF_PX - input_from_image[:, :2].sum(axis=1) * _HALF_PX
         with stage("preprocess", timings_ms):
             preprocess(
-                image,
+                picture,
                 input_from_image=sampled,
                 border=self._border,
                 layout=self._layout,
@@ -159,18 +160,18 @@ class HandsEstimator(Estimator):
         self._since_detection = 0
 
     def estimate(
-        self, image: NDArray[np.uint8], time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
+        self, picture: Picture, time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
     ) -> list[Hand]:
-        image_hw = check_frame(image)
+        image_hw = (picture.height, picture.width)
         if self.options.detector_only:
-            return [_palm_as_hand(palm) for palm in self._detect(image, timings_ms)[: self.options.max_hands]]
+            return [_palm_as_hand(palm) for palm in self._detect(picture, timings_ms)[: self.options.max_hands]]
         if not self.options.tracking:
             self.reset()
-        seen = [self._look(image, track.seen.next_roi, track, timings_ms) for track in self._tracker.active]
+        seen = [self._look(picture, track.seen.next_roi, track, timings_ms) for track in self._tracker.active]
         observations = [one for one in seen if one is not None]
         if self._should_search(len(observations), len(seen)):
             self._since_detection = 0
-            observations += self._search(image, rois, observations, timings_ms)
+            observations += self._search(picture, rois, observations, timings_ms)
         with stage("joints", timings_ms):
             tracks = self._tracker.update(observations, time_s)
             marks = {track.track_id: self._marks.get(track.track_id) for track in (*tracks, *self._tracker.lost)}
@@ -194,34 +195,34 @@ class HandsEstimator(Estimator):
         return found == 0 or found < looked_for or self._since_detection >= self.options.redetect_every
 
     def _search(
-        self, image: NDArray[np.uint8], rois: Sequence[Roi], known: list[Observation], timings_ms: dict[str, float]
+        self, picture: Picture, rois: Sequence[Roi], known: list[Observation], timings_ms: dict[str, float]
     ) -> list[Observation]:
-        candidates = rois or [roi_from_palm(palm) for palm in self._detect(image, timings_ms)]
+        candidates = rois or [roi_from_palm(palm) for palm in self._detect(picture, timings_ms)]
         found: list[Observation] = []
         for roi in candidates:
             if len(known) + len(found) >= self.options.max_hands:
                 break
             if any(overlap(roi, hand.next_roi) > _SAME_REGION_IOU for hand in (*known, *found)):
                 continue
-            hand = self._look(image, roi, None, timings_ms)
+            hand = self._look(picture, roi, None, timings_ms)
             if hand is not None and is_hand_like(hand.world):
                 found.append(hand)
         return found
 
-    def _detect(self, image: NDArray[np.uint8], timings_ms: dict[str, float]) -> list[Palm]:
+    def _detect(self, picture: Picture, timings_ms: dict[str, float]) -> list[Palm]:
         """Return the palms in the whole picture, in its pixels, best first."""
-        height, width = image.shape[:2]
+        height, width = picture.height, picture.width
         whole = Roi(width / 2, height / 2, width, height)
-        outputs, image_from_input = self._palms.run(image, whole, timings_ms, "detect")
+        outputs, image_from_input = self._palms.run(picture, whole, timings_ms, "detect")
         with stage("joints", timings_ms):
             palms = decode_palms(*self._palm_reader.read(outputs), self.options.min_palm_score)
             return [_moved(palm, image_from_input) for palm in palms]
 
     def _look(
-        self, image: NDArray[np.uint8], roi: Roi, track: Track | None, timings_ms: dict[str, float]
+        self, picture: Picture, roi: Roi, track: Track | None, timings_ms: dict[str, float]
     ) -> Observation | None:
         """Look for one hand in one region."""
-        outputs, image_from_input = self._landmarks.run(image, roi, timings_ms, "model")
+        outputs, image_from_input = self._landmarks.run(picture, roi, timings_ms, "model")
         with stage("joints", timings_ms):
             landmarks = self._landmark_reader.read(outputs)
             # Written so that a NaN is no hand either.

@@ -10,7 +10,7 @@ from ..geometry import input_from_roi, invert, transform_points
 from ..models import check_input, find_spec, make_decoder, spec_from_metadata
 from ..preprocess import preprocess
 from ..types import Hand, Roi
-from .base import Estimator, check_frame, stage
+from .base import Estimator, stage
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..backends import Backend
     from ..models import ModelSpec
+    from ..picture import Picture
 
 __all__ = ["RegionEstimator"]
 
@@ -66,10 +67,10 @@ class RegionEstimator(Estimator):
         self._placed_for: tuple[tuple[int, int], tuple[Roi, ...]] | None = None
 
     def estimate(
-        self, image: NDArray[np.uint8], time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
+        self, picture: Picture, time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
     ) -> list[Hand]:
-        image_hw = check_frame(image)
-        hands = [self._look(image, placement, timings_ms) for placement in self._place(image_hw, tuple(rois))]
+        image_hw = (picture.height, picture.width)
+        hands = [self._look(picture, placement, timings_ms) for placement in self._place(image_hw, tuple(rois))]
         return [hand for hand in hands if hand is not None]
 
     def reset(self) -> None:
@@ -78,11 +79,11 @@ class RegionEstimator(Estimator):
     def close(self) -> None:
         self._backend.close()
 
-    def _look(self, image: NDArray[np.uint8], placement: _Placement, timings_ms: dict[str, float]) -> Hand | None:
+    def _look(self, picture: Picture, placement: _Placement, timings_ms: dict[str, float]) -> Hand | None:
         spec = self.spec
         with stage("preprocess", timings_ms):
             preprocess(
-                image,
+                picture,
                 input_from_image=placement.input_from_image,
                 filter=spec.filter,
                 border_value=spec.border_value,

@@ -10,21 +10,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..errors import ArgumentError, DTypeError, VideoError
+from ..errors import ArgumentError, VideoError
 from ..geometry import letterbox
+from ..picture import Picture, check_image
 from ..preprocess import preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ..types import Frame
 
-__all__ = ["IMAGE_SUFFIXES", "Sink", "Source", "SourceInfo", "as_rate", "check_image", "check_output_path", "reason_of"]
+__all__ = ["IMAGE_SUFFIXES", "Sink", "Source", "SourceInfo", "as_rate", "check_output_path", "reason_of"]
 
 #: Suffixes of the picture files that OpenCV both reads and writes.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -68,6 +68,9 @@ class Source(ABC):
     ----------
     problems : list of str
         One sentence for each thing that was lost; grows while the source is read.
+    planes_wanted : bool
+        Set it before the first frame is read: pictures that are decoded as ``yuv420p`` or ``nv12`` then stay so, where
+        the source can; else all are ``bgr24``.
     """
 
     def __init__(self, info: SourceInfo) -> None:
@@ -75,6 +78,7 @@ class Source(ABC):
         self._taken = False
         self._closed = False
         self.problems: list[str] = []
+        self.planes_wanted = False
 
     @property
     def info(self) -> SourceInfo:
@@ -134,7 +138,11 @@ class Sink(ABC):
         One sentence for each thing that was changed or lost.
     wants_stop : bool
         Whether the viewer asked for the end, which only a window can.
+    takes_planes : bool
+        Whether YUV pictures are written without a conversion to BGR and back.
     """
+
+    takes_planes = False
 
     #: Exceptions of writing that become VideoError; sinks on FFmpeg add its own.
     _errors: tuple[type[BaseException], ...] = (OSError,)
@@ -147,13 +155,13 @@ class Sink(ABC):
         self._failed = False
         self._closed = False
 
-    def write(self, image: NDArray[np.uint8], pts_s: float) -> None:
+    def write(self, image: Picture | NDArray[np.uint8], pts_s: float) -> None:
         """Take one picture; it is copied or encoded before the call returns.
 
         Parameters
         ----------
-        image : ndarray, uint8, shape (H, W, 3)
-            BGR. Not changed.
+        image : Picture, or ndarray, uint8, shape (H, W, 3)
+            An array is BGR. Not changed.
         pts_s : float
             Presentation time in seconds, from 0, not decreasing.
 
@@ -164,13 +172,13 @@ class Sink(ABC):
         VideoError
             If the sink is closed, failed before, or cannot be written; what was written before stays readable.
         """
-        check_image("write", "image", image)
+        picture = image if isinstance(image, Picture) else Picture.from_bgr(check_image("write", "image", image))
         if not math.isfinite(pts_s) or pts_s < 0:
             raise ArgumentError(f"write: pts_s must be finite and not negative; got {pts_s!r}")
         if self._closed or self._failed:
             raise VideoError(f"{self.name}: the output {'is closed' if self._closed else 'failed before'}")
         try:
-            if self._write(image, float(pts_s)):
+            if self._write(picture, float(pts_s)):
                 self.frames_written += 1
         except VideoError:
             self._failed = True
@@ -211,7 +219,7 @@ class Sink(ABC):
         self.close()
 
     @abstractmethod
-    def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:
+    def _write(self, picture: Picture, pts_s: float) -> bool:
         """Take a checked picture; return False where it is left out."""
 
     @abstractmethod
@@ -236,20 +244,27 @@ class FixedSize:
         self._noted = False
         self.size_hw: tuple[int, int] | None = None
 
-    def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the picture in the first one's size; itself where it has that size already."""
-        height, width = image.shape[:2]
+    def fit_size(self, size_hw: tuple[int, int]) -> bool:
+        """Count a picture of this size; the first one's becomes that of all. Return whether it has that size."""
         if self.size_hw is None:
-            self.size_hw = (height, width)
+            self.size_hw = size_hw
         index, self._count = self._count, self._count + 1
-        if (height, width) == self.size_hw:
-            return image
+        if size_hw == self.size_hw:
+            return True
         if not self._noted:
             self._noted = True
             self._problems.append(
                 f"{self._name}: from frame {index} on the size changes from {self.size_hw[1]}x{self.size_hw[0]} to "
-                f"{width}x{height}; such frames are fitted into the first size"
+                f"{size_hw[1]}x{size_hw[0]}; such frames are fitted into the first size"
             )
+        return False
+
+    def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the picture in the first one's size; itself where it has that size already."""
+        if self.fit_size(image.shape[:2]):
+            return image
+        height, width = image.shape[:2]
+        assert self.size_hw is not None
         fitted: NDArray[np.uint8] = preprocess(
             image,
             input_from_image=letterbox((height, width), self.size_hw),
@@ -277,16 +292,6 @@ def as_rate(function: str, fps: Any) -> Fraction:
     if rate <= 0:
         raise ArgumentError(f"{function}: fps must be a number above 0; got {fps!r}")
     return rate
-
-
-def check_image(function: str, what: str, image: object) -> None:
-    """Raise unless `image` is a uint8 array of shape (H, W, 3) with at least one pixel."""
-    if not isinstance(image, np.ndarray):
-        raise DTypeError(f"{function}: {what} must be a NumPy array; got {type(image).__name__}")
-    if image.dtype != np.uint8:
-        raise DTypeError(f"{function}: {what} must have dtype uint8; got {image.dtype}")
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ArgumentError(f"{function}: {what} must have shape (H, W, 3), BGR; got {image.shape}")
 
 
 def check_output_path(path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VideoError, missing_dependency
+from ..picture import Picture
 from ..types import Frame
 from .base import Source, SourceInfo
 
@@ -80,7 +81,7 @@ class CameraSource(Source):
         self._first = None
         now, index = start, 0
         while True:
-            yield Frame(index, now - start, image)
+            yield Frame(index, now - start, Picture.from_bgr(image))
             if self._closed:
                 return
             following = self._fetch()

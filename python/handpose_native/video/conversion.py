@@ -1,70 +1,138 @@
-"""Decoded pictures to bgr24, into memory that is used again."""
+"""Decoded pictures as the package's own, in memory that is used again."""
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..picture import Picture
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BgrConverter"]
+__all__ = ["DecodedPicture", "PictureReader"]
+
+#: FFmpeg's names of formats whose planes the kernels read, and ours; the "j" ones have the full range.
+_PLANE_FORMATS = {"yuv420p": "yuv420p", "yuvj420p": "yuv420p", "nv12": "nv12"}
+#: AVColorSpace (libavutil/pixfmt.h): BT.709; unspecified, which FFmpeg takes for BT.601, BT.470BG and SMPTE 170M, which
+#: both are BT.601.
+_MATRICES = {1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601"}
+#: AVColorRange: full ("JPEG").
+_FULL_RANGE = 2
 
 
-class BgrConverter:
-    """Turns decoded pictures into bgr24 arrays.
+class DecodedPicture(Picture):
+    """Planes in the memory of one of FFmpeg's frames, which can be handed on to an encoder.
 
-    Matrix and range are those that the picture states. The work is done by a filter graph of FFmpeg, because that takes
-    its memory from a pool: a picture that nobody holds any more gives its memory to a later one, while a conversion
-    into fresh memory spends as long on page faults as on pixels (1280 x 720: 0.5 and 1.2 ms).
+    Attributes
+    ----------
+    av_frame : av.VideoFrame
+        Owns the memory; nobody else reads it.
+    """
+
+    __slots__ = ("_reader", "av_frame")
+
+    def __init__(self, av_frame: Any, reader: PictureReader) -> None:
+        pixel_format = _PLANE_FORMATS[av_frame.format.name]
+        is_full = av_frame.color_range == _FULL_RANGE or av_frame.format.name.startswith("yuvj")
+        super().__init__(
+            _planes(av_frame, pixel_format),
+            pixel_format,
+            _MATRICES[int(av_frame.colorspace)],
+            "full" if is_full else "limited",
+        )
+        self.av_frame = av_frame
+        self._reader = reader
+
+    def _converted(self) -> NDArray[np.uint8]:
+        return self._reader.to_bgr(self.av_frame)
+
+
+class PictureReader:
+    """Turns decoded pictures into writable ones that nobody else holds.
+
+    The work is done by a filter graph of FFmpeg, because that takes its memory from a pool: a picture that nobody holds
+    any more gives its memory to a later one, while a conversion into fresh memory spends as long on page faults as on
+    pixels (1280 x 720 to BGR: 0.5 and 1.2 ms). Matrix and range of a conversion are those that the picture states.
+
+    May be used from several threads.
     """
 
     def __init__(self) -> None:
-        self._graph: Any = None
-        self._made_for: tuple[Any, ...] | None = None
+        self._to_bgr = _Graph("format", "bgr24")
+        self._copy = _Graph("copy", None)
 
-    def __call__(self, picture: Any) -> NDArray[np.uint8]:
-        """Convert one picture.
+    def read(self, av_frame: Any, planes_wanted: bool) -> Picture:
+        """Take one decoded picture.
 
         Parameters
         ----------
-        picture : av.VideoFrame
-
-        Returns
-        -------
-        ndarray, uint8, shape (H, W, 3)
-            BGR, writable, rows of any pitch. Keeps its memory alive.
+        av_frame : av.VideoFrame
+            Not kept: a decoder goes on reading its pictures, so they are copied at least.
+        planes_wanted : bool
+            Whether YUV planes may stay as they are.
         """
-        if picture.format.name == "bgr24":  # the graph would pass the decoder's own memory on, which it may still read
-            return _pixels(picture).copy()
-        wanted = (picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range)
-        if wanted != self._made_for:
-            self._graph = _make_graph(picture)
-            self._made_for = wanted
-        self._graph.push(picture)
-        return _pixels(self._graph.pull())
+        name, matrix = av_frame.format.name, int(av_frame.colorspace)
+        if planes_wanted and name in _PLANE_FORMATS and matrix in _MATRICES:
+            return DecodedPicture(self._copy(av_frame), self)
+        return Picture.from_bgr(self.to_bgr(av_frame))
+
+    def to_bgr(self, av_frame: Any) -> NDArray[np.uint8]:
+        """Convert one picture; uint8 (H, W, 3), rows of any pitch."""
+        if av_frame.format.name == "bgr24":  # the graph would pass the decoder's own memory on, which it may still read
+            return _bgr_pixels(av_frame).copy()
+        return _bgr_pixels(self._to_bgr(av_frame))
 
 
-def _make_graph(picture: Any) -> Any:
-    import av.filter
+class _Graph:
+    """A filter graph with one filter, made anew where the pictures change their kind."""
 
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        time_base=picture.time_base or Fraction(1, 1000),
-    )
-    convert, sink = graph.add("format", "bgr24"), graph.add("buffersink")
-    source.link_to(convert)
-    convert.link_to(sink)
-    graph.configure()
-    return graph
+    def __init__(self, name: str, arguments: str | None) -> None:
+        self._filter = (name, arguments)
+        self._graph: Any = None
+        self._made_for: tuple[Any, ...] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, av_frame: Any) -> Any:
+        wanted = (av_frame.width, av_frame.height, av_frame.format.name, av_frame.colorspace, av_frame.color_range)
+        with self._lock:
+            if wanted != self._made_for:
+                self._graph = self._make(av_frame)
+                self._made_for = wanted
+            self._graph.push(av_frame)
+            return self._graph.pull()
+
+    def _make(self, av_frame: Any) -> Any:
+        import av.filter
+
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=av_frame.width,
+            height=av_frame.height,
+            format=av_frame.format,
+            time_base=av_frame.time_base or Fraction(1, 1000),
+        )
+        step, sink = graph.add(*self._filter), graph.add("buffersink")
+        source.link_to(step)
+        step.link_to(sink)
+        graph.configure()
+        return graph
 
 
-def _pixels(picture: Any) -> NDArray[np.uint8]:
-    plane = picture.planes[0]
+def _planes(av_frame: Any, pixel_format: str) -> tuple[NDArray[np.uint8], ...]:
+    width, height = av_frame.width, av_frame.height
+    half_w, half_h = (width + 1) // 2, (height + 1) // 2
+    luma, *chroma = (np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in av_frame.planes)
+    if pixel_format == "nv12":
+        (both,) = chroma
+        return luma[:height, :width], both[:half_h, : 2 * half_w].reshape(half_h, half_w, 2)
+    return (luma[:height, :width], *(plane[:half_h, :half_w] for plane in chroma))
+
+
+def _bgr_pixels(av_frame: Any) -> NDArray[np.uint8]:
+    plane = av_frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : picture.width * 3].reshape(plane.height, picture.width, 3)
+    return rows[:, : av_frame.width * 3].reshape(plane.height, av_frame.width, 3)

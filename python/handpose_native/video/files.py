@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import VideoError, missing_dependency
+from ..picture import Picture
 from ..types import Frame
 from .base import Source, SourceInfo, reason_of
-from .conversion import BgrConverter
+from .conversion import PictureReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 __all__ = ["StreamSource"]
 
@@ -65,7 +64,7 @@ class StreamSource(Source):
             context = self._stream.codec_context
             is_large = context.width * context.height > _ONE_THREAD_PIXELS
             self._stream.thread_type = "AUTO" if is_large else "SLICE"
-            self._to_bgr = BgrConverter()
+            self._reader = PictureReader()
             self._pictures = self._decoded()
             first = next(self._pictures, None)
             if first is None:
@@ -74,7 +73,9 @@ class StreamSource(Source):
             container.close()
             raise
         self._first: Any = first
-        height, width = self._upright(first).shape[:2]
+        width, height = first.width, first.height
+        if self._turns(first) % 2:
+            width, height = height, width
         rate = self._stream.average_rate or self._stream.guessed_rate
         live = kind == "stream" and container.duration is None
         count = None if live else (self._stream.frames or None)
@@ -196,10 +197,14 @@ class StreamSource(Source):
             return f": {reason_of(self._stopped_by)}"
         return f": all {self._damaged} are damaged" if self._damaged else ""
 
-    def _upright(self, picture: Any) -> NDArray[np.uint8]:
-        image = self._to_bgr(picture)
-        turns = round(_rotation_degrees(picture, self._stream) / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    def _upright(self, picture: Any) -> Picture:
+        turns = self._turns(picture)
+        if not turns:
+            return self._reader.read(picture, self.planes_wanted)
+        return Picture.from_bgr(np.ascontiguousarray(np.rot90(self._reader.to_bgr(picture), turns)))
+
+    def _turns(self, picture: Any) -> int:
+        return round(_rotation_degrees(picture, self._stream) / 90) % 4
 
     def _release(self) -> None:
         self._first = None

@@ -10,8 +10,7 @@ from ..errors import ArgumentError, VideoError, missing_dependency
 from .base import Sink
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from ..picture import Picture
 
 __all__ = ["ImageSink"]
 
@@ -53,7 +52,7 @@ class ImageSink(Sink):
             raise missing_dependency(error, "cv2", "to write picture files", "opencv-python") from error
         self._errors = (OSError, cv2.error)
 
-    def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:
+    def _write(self, picture: Picture, pts_s: float) -> bool:
         import cv2
 
         if self.frames_written and not self._is_numbered:
@@ -64,7 +63,7 @@ class ImageSink(Sink):
         if self._creates_folder:
             self._folder.mkdir(exist_ok=True)
         path = self._folder / (self._pattern % self.frames_written if self._is_numbered else self._pattern)
-        encoded, data = cv2.imencode(path.suffix.lower(), image)
+        encoded, data = cv2.imencode(path.suffix.lower(), picture.to_bgr())
         if not encoded:
             raise VideoError(f"{path}: the picture cannot be encoded")
         try:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..picture import Picture
+
 __all__ = ["GifSink"]
 
 logger = logging.getLogger(__name__)
@@ -97,7 +99,7 @@ class GifSink(Sink):
         self._last_pts_s = 0.0
         self._dropped = 0
 
-    def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:
+    def _write(self, picture: Picture, pts_s: float) -> bool:
         if self._file is None:
             # Unbuffered: an error belongs to the frame it happens at.
             self._file = self._path.open("wb", buffering=0)
@@ -106,7 +108,7 @@ class GifSink(Sink):
             self._dropped += 1
             return False
         self._last_cs, self._last_pts_s = time_cs, pts_s
-        image = self._size.fit(image)
+        image = self._size.fit(picture.to_bgr())
         if self._palette is None:
             self._waiting.append((image.copy(), time_cs))
             if len(self._waiting) == _PALETTE_FRAMES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import VideoError, missing_dependency
+from ..picture import Picture
 from ..types import Frame
 from .base import IMAGE_SUFFIXES, Source, SourceInfo, reason_of
 
@@ -97,7 +98,7 @@ class ImageSource(Source):
                     logger.info("left out: %s", error)
                     self.problems.append(f"left out: {error}")
                     continue
-            yield Frame(index, float(index / self._rate), image)
+            yield Frame(index, float(index / self._rate), Picture.from_bgr(image))
 
     def _release(self) -> None:
         self._first = None

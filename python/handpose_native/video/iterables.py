@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, VideoError
+from ..picture import Picture, check_image
 from ..types import Frame
-from .base import Source, SourceInfo, check_image
+from .base import Source, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +66,7 @@ class ArraySource(Source):
         index = -1
         for index, image in enumerate(self._arrays):
             check_image("open_source", f"frame {index} of the iterable", image)
-            yield Frame(index, float(index / self._rate), np.array(image, order="C"))
+            yield Frame(index, float(index / self._rate), Picture.from_bgr(np.array(image, order="C")))
         if index < 0:
             raise VideoError(f"{self._info.name}: there is no frame in it")
 

@@ -173,13 +173,12 @@ class _JsonLinesWriter(KeypointWriter):
         )
 
     def _text(self, result: FrameResult) -> str:
-        height, width = result.frame.shape[:2]
         return _json_line(
             {
                 "frame": int(result.index),
                 "time_s": round(float(result.pts_s), _TIME_DECIMALS),
-                "width": width,
-                "height": height,
+                "width": result.picture.width,
+                "height": result.picture.height,
                 "hands": [_json_hand(hand) for hand in result.hands],
             }
         )

@@ -12,9 +12,12 @@ import numpy as np
 
 from ..errors import VideoError, missing_dependency
 from .base import FixedSize, Sink, reason_of
+from .conversion import DecodedPicture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ..picture import Picture
 
 __all__ = ["FORMAT_BY_SUFFIX", "H264Sink"]
 
@@ -31,12 +34,16 @@ _ENCODER_OPTIONS = {
     "crf": "20",
     # B-frames would save a sixth of the size, but shift the first time where there is no edit list yet.
     "bf": "0",
-    # The colours are converted by BT.709, whatever the size, and say so.
+}
+#: BGR pictures are converted by BT.709, whatever the size, and say so.
+_CONVERTED_COLORS = {
     "colorspace": "bt709",
     "color_primaries": "bt709",
     "color_trc": "bt709",
     "color_range": "tv",
 }
+#: FFmpeg's names of the matrices that YUV pictures state.
+_MATRIX_NAMES = {"bt601": "smpte170m", "bt709": "bt709"}
 #: Written in fragments, each of which can be played once it is complete, so a killed run loses a second at most.
 _FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 #: Without B-frames the first time is 0, and an edit list could only cut off a last picture of unknown duration.
@@ -67,6 +74,8 @@ class H264Sink(Sink):
         If its FFmpeg has no x264.
     """
 
+    takes_planes = True
+
     def __init__(self, path: Path, fps: Fraction | None) -> None:
         super().__init__(str(path))
         try:
@@ -86,22 +95,45 @@ class H264Sink(Sink):
         self._container: Any = None
         self._stream: Any = None
         self._last_pts = -1
+        self._matrix = "bt709"
 
-    def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:
-        import av
-
-        image = _even(self._size.fit(image))
-        if self._container is None:
-            self._open(image.shape[1], image.shape[0])
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-        # Two different names, because PyAV before 16 leaves the matrix at BT.601 where both are the same.
-        frame = frame.reformat(format="yuv420p", src_colorspace="DEFAULT", dst_colorspace="ITU709")
+    def _write(self, picture: Picture, pts_s: float) -> bool:
+        frame = self._planes_of(picture)
+        if frame is None:
+            frame = self._converted(picture)
         self._last_pts = max(round(pts_s / _TIME_BASE), self._last_pts + 1)
         frame.pts, frame.time_base = self._last_pts, _TIME_BASE
         self._mux(frame)
         return True
 
-    def _open(self, width: int, height: int) -> None:
+    def _planes_of(self, picture: Picture) -> Any:
+        """Return the picture as a frame for the encoder without touching a pixel; None where that cannot be."""
+        if not isinstance(picture, DecodedPicture) or picture.height % 2 or picture.width % 2:
+            return None
+        if (picture.pixel_format, picture.color_range) != ("yuv420p", "limited"):
+            return None
+        if self._container is None:
+            self._matrix = picture.color_matrix
+            self._open(picture.width, picture.height, {"colorspace": _MATRIX_NAMES[self._matrix], "color_range": "tv"})
+        if picture.color_matrix != self._matrix or not self._size.fit_size((picture.height, picture.width)):
+            return None
+        frame = picture.av_frame
+        # The encoder would make the pictures that were key frames in the source key frames again.
+        frame.pict_type = 0
+        return frame
+
+    def _converted(self, picture: Picture) -> Any:
+        import av
+
+        image = _even(self._size.fit(picture.to_bgr()))
+        if self._container is None:
+            self._open(image.shape[1], image.shape[0], _CONVERTED_COLORS)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+        matrix = {"bt601": "ITU601", "bt709": "ITU709"}[self._matrix]
+        # Two different names, because PyAV before 16 leaves the matrix at BT.601 where both are the same.
+        return frame.reformat(format="yuv420p", src_colorspace="DEFAULT", dst_colorspace=matrix)
+
+    def _open(self, width: int, height: int, colors: dict[str, str]) -> None:
         import av
 
         options = _CLUSTERED if self._format == "matroska" else _FRAGMENTED
@@ -111,7 +143,7 @@ class H264Sink(Sink):
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.gop_size = max(1, round(self._fps))
-        stream.options = dict(_ENCODER_OPTIONS)
+        stream.options = {**_ENCODER_OPTIONS, **colors}
         self._stream = stream
         # At once, so that a file that cannot be created is an error of the first picture.
         self._container.start_encoding()

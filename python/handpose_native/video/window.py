@@ -11,8 +11,7 @@ from ..errors import VideoError, missing_dependency
 from .base import Sink
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from ..picture import Picture
 
 __all__ = ["WindowSink"]
 
@@ -62,12 +61,12 @@ class WindowSink(Sink):
         self._title = title
         self._errors = (OSError, cv2.error)
 
-    def _write(self, image: NDArray[np.uint8], pts_s: float) -> bool:
+    def _write(self, picture: Picture, pts_s: float) -> bool:
         import cv2
 
         if self.wants_stop:
             return False
-        cv2.imshow(self._title, image)
+        cv2.imshow(self._title, picture.to_bgr())
         key = cv2.waitKey(1) & 0xFF
         is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         self.wants_stop = is_closed or key in (_ESCAPE_KEY, ord("q"))
