@@ -20,13 +20,15 @@ def hands_folder(shared_dir: Path, networks: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("networks", ["lite", "full"])
-def test_every_frame_has_the_hand_where_mediapipe_has_it(shared_dir: Path, tmp_path: Path, networks: str) -> None:
+@pytest.mark.parametrize(("networks", "planes"), [("lite", False), ("lite", True), ("full", True)])
+def test_every_frame_has_the_hand_where_mediapipe_has_it(
+    shared_dir: Path, tmp_path: Path, networks: str, planes: bool
+) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT runs the networks")
     stored = json.loads((shared_dir / f"reference/mediapipe_hands_open_hand_720p_{networks}.json").read_text())
     distances, worlds, sides, identities = [], [], set(), set()
     with hp.Pipeline(hands_folder(shared_dir, networks, tmp_path)) as pipe:
-        for result in pipe.stream(shared_dir / "clips/open_hand_720p.mp4"):
+        for result in pipe.stream(shared_dir / "clips/open_hand_720p.mp4", planes=planes):
             (hand,) = result.hands
             # Up to two hands were allowed there, and a second, false one was found in a few frames.
             peers = stored["frames"][result.index]
