@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.unit.video_files import make_video, photo, psnr_db, read_video
 
 import handpose_native as hp
 from handpose_native.video.conversion import DecodedPicture
-from tests.unit.video_files import make_video, photo, psnr_db, read_video
 
 #: What each tag stands for: AVColorSpace, then Kr and Kb of the standard (ITU-R BT.709-6 and BT.601-7).
 MATRICES = {"bt709": (1, 0.2126, 0.0722), "bt470bg": (5, 0.299, 0.114), "unspecified": (2, 0.299, 0.114)}
