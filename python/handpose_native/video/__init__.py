@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Sink, Source, SourceInfo
 from .keypoints import KeypointWriter, open_keypoint_writer, read_keypoints
-from .readahead import read_frames
+from .readahead import can_read_ahead, read_frames
 from .sinks import open_sink
 from .sources import open_source
 from .window import WindowSink
@@ -15,6 +15,7 @@ __all__ = [
     "Source",
     "SourceInfo",
     "WindowSink",
+    "can_read_ahead",
     "open_keypoint_writer",
     "open_sink",
     "open_source",
