@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, closing, contextmanager
-from itertools import islice
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Union
 
-from .ahead import Ahead
 from .draw import draw_hands
+from .engine import Chain
 from .errors import ArgumentError
-from .estimators import open_estimator, stage
+from .estimators import open_estimator
 from .picture import Picture, check_image
 from .report import RunReport
-from .types import FrameResult, Roi
+from .timing import FrameTimes, stage
+from .trace import TraceWriter
+from .types import Roi
 from .video import (
     KeypointWriter,
     Sink,
     Source,
     WindowSink,
-    can_read_ahead,
     open_keypoint_writer,
     open_sink,
     open_source,
-    read_frames,
 )
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from fractions import Fraction
     from types import TracebackType
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .models import HandsModel, ModelSpec
-    from .types import Frame, Hand
+    from .types import FrameResult, Hand
 
     RoiLike = Union[Roi, Sequence[float]]
 
@@ -161,10 +160,17 @@ class Pipeline:
         """
         now_s = time.monotonic() if time_s is None else float(time_s)
         picture = frame if isinstance(frame, Picture) else Picture.from_bgr(check_image("Pipeline", "frame", frame))
-        return self._estimator.estimate(picture, now_s, _as_rois(roi) or self.rois, {})
+        return self._estimator.estimate(picture, now_s, _as_rois(roi) or self.rois, FrameTimes())
 
     def stream(
-        self, source: Any, *, max_frames: int | None = None, every: int = 1, planes: bool = False
+        self,
+        source: Any,
+        *,
+        max_frames: int | None = None,
+        every: int = 1,
+        planes: bool = False,
+        policy: str | None = None,
+        stop: threading.Event | None = None,
     ) -> Iterator[FrameResult]:
         """Yield frames with their hands, one by one.
 
@@ -179,11 +185,18 @@ class Pipeline:
         planes : bool
             True: pictures of videos stay in the planes they were decoded to, which saves the conversion to BGR: use
             ``result.picture``. ``result.frame`` then converts when it is first asked for.
+        policy : {"all", "latest", "block"}, optional
+            What happens to frames that come faster than they are worked on. ``"all"``: they wait, read ahead by one;
+            unless given so for files. ``"latest"``: only the newest waits, the others are dropped and counted; so for
+            cameras and streams. ``"block"``: a frame is read when the one before it is done with; so for arrays and
+            iterables.
+        stop : threading.Event, optional
+            Set it, from a signal handler or another thread, to end after the frames in work.
 
         Yields
         ------
         FrameResult
-            With the picture itself, not drawn on.
+            With the picture itself, not drawn on. ``last_report`` counts along.
 
         Raises
         ------
@@ -191,10 +204,16 @@ class Pipeline:
             If the source cannot be opened or holds no frame.
         """
         _check_counts(max_frames, every)
-        with open_source(source) as opened:
+        report = self._new_report(source)
+        endpoints: list[Source | Sink | KeypointWriter] = []
+        with _accounted(report, endpoints), open_source(source) as opened:
+            endpoints.append(opened)
             opened.planes_wanted = planes
-            with closing(self._stream(opened, max_frames, every)) as results:
-                yield from results
+            chain = self._chain(opened, report, policy=policy, every=every, max_frames=max_frames, stop=stop)
+            with chain.results() as results:
+                for result in results:
+                    report.count(result)
+                    yield result
 
     def run(
         self,
@@ -204,8 +223,10 @@ class Pipeline:
         keypoints: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         max_frames: int | None = None,
         every: int = 1,
+        policy: str | None = None,
         on_frame: Callable[[FrameResult], None] | None = None,
         stop: threading.Event | None = None,
+        trace: str | os.PathLike[str] | None = None,
     ) -> RunReport:
         """Do the whole job: read, find, draw, write.
 
@@ -217,17 +238,19 @@ class Pipeline:
             Where the drawn frames go: ``.gif``, ``.mp4``, a folder or a numbered pattern of images.
         keypoints : path or sequence of paths, optional
             ``.jsonl`` or ``.csv``.
-        max_frames, every
+        max_frames, every, policy
             As for :meth:`stream`.
         on_frame : callable, optional
-            Called with every result after it has been written; the picture is drawn on.
+            Called with every result after it has been written; the picture is drawn on where there is an output.
         stop : threading.Event, optional
-            Set it, from a signal handler or another thread, to end the run after the frame in work.
+            Set it, from a signal handler or another thread, to end the run after the frames in work, which are written.
+        trace : path, optional
+            Write when each stage worked on each frame, as JSON for ``chrome://tracing`` and Perfetto.
 
         Returns
         -------
         RunReport
-            Also kept as ``last_report``, of a run that failed too.
+            Also kept as ``last_report``, which counts along while the run goes on, and of a run that failed too.
 
         Raises
         ------
@@ -235,34 +258,42 @@ class Pipeline:
             If the source or an output fails. Every output holds the frames finished until then and can be played.
         """
         _check_counts(max_frames, every)
-        report = RunReport(source=str(source), model=f"{self._estimator.name} on {self._estimator.device}")
-        self.last_report = report
+        report = self._new_report(source)
         endpoints: list[Source | Sink | KeypointWriter] = []
         with _accounted(report, endpoints), ExitStack() as stack:
             opened = stack.enter_context(open_source(source))
             endpoints.append(opened)
-            report.source = opened.info.name
-            _check_distinct(opened, [*_as_list(output), *_as_list(keypoints)])
+            _check_distinct(opened, [*_as_list(output), *_as_list(keypoints), *_as_list(trace)])
             rate = opened.info.fps / every if opened.info.fps else None
             sinks = [stack.enter_context(_as_sink(target, rate)) for target in _as_list(output)]
             writers = [
                 stack.enter_context(open_keypoint_writer(path, source=opened.info)) for path in _as_list(keypoints)
             ]
             endpoints += [*sinks, *writers]
+            tracer = stack.enter_context(TraceWriter(trace)) if trace is not None else None
             opened.planes_wanted = all(sink.takes_planes for sink in sinks)
-            # Closed before the source is, also where the loop ends early.
-            results = self._stream(opened, max_frames, every, ahead=bool(sinks))
-            for result in stack.enter_context(closing(results)):
+            chain = self._chain(
+                opened,
+                report,
+                policy=policy,
+                every=every,
+                max_frames=max_frames,
+                stop=stop,
+                beside_writing=bool(sinks),
+            )
+            # Left before the source is closed, also where the loop ends early.
+            for result in stack.enter_context(chain.results()):
                 _write(result, sinks, writers)
-                _count(result, report)
+                report.count(result)
+                if tracer is not None:
+                    tracer.write(result, chain.queues)
                 if on_frame is not None:
                     on_frame(result)
-                if stop is not None and stop.is_set():
-                    report.stopped = "asked to stop"
-                    break
                 if any(sink.wants_stop for sink in sinks):
                     report.stopped = "the window was closed"
                     break
+            if stop is not None and stop.is_set():
+                report.stopped = "asked to stop"
         return report
 
     def reset(self) -> None:
@@ -281,27 +312,14 @@ class Pipeline:
     ) -> None:
         self.close()
 
-    def _stream(
-        self, source: Source, max_frames: int | None, every: int, *, ahead: bool = False
-    ) -> Generator[FrameResult, None, None]:
-        """Yield the results; with `ahead`, hands are found in a thread of their own while earlier ones are worked on.
+    def _new_report(self, source: Any) -> RunReport:
+        self.last_report = RunReport(source=str(source), model=f"{self._estimator.name} on {self._estimator.device}")
+        return self.last_report
 
-        That pays where writing is some work (H.264 at 1280 x 720: 1.3 times the frames per second), and costs a little
-        where there is next to none.
-        """
-        self.reset()
-        with ExitStack() as stack:
-            frames = stack.enter_context(read_frames(source, every))
-            results: Iterable[FrameResult] = self._estimated(frames, max_frames)
-            if ahead and can_read_ahead(source):
-                results = stack.enter_context(Ahead(results, "estimate"))
-            yield from results
-
-    def _estimated(self, frames: Iterator[tuple[Frame, float]], max_frames: int | None) -> Iterator[FrameResult]:
-        for frame, decode_ms in islice(frames, max_frames):
-            timings = {"decode": decode_ms}
-            hands = self._estimator.estimate(frame.picture, frame.pts_s, self.rois, timings)
-            yield FrameResult(frame.index, frame.pts_s, frame.picture, hands, timings)
+    def _chain(self, opened: Source, report: RunReport, *, stop: threading.Event | None, **options: Any) -> Chain:
+        chain = Chain(self._estimator, opened, self.rois, should_stop=stop.is_set if stop else None, **options)
+        report.follow(chain, opened.info)
+        return chain
 
 
 def _as_rois(roi: RoiLike | Sequence[RoiLike] | None) -> list[Roi]:
@@ -351,36 +369,27 @@ def _check_counts(max_frames: int | None, every: int) -> None:
 
 
 def _write(result: FrameResult, sinks: list[Sink], writers: list[KeypointWriter]) -> None:
+    times = result.timings_ms
     # Keypoints first: they are small, and stay whole where a picture cannot be written any more.
-    with stage("write", result.timings_ms):
-        for writer in writers:
-            writer.write(result)
-    if not sinks:
-        return
-    keypoints_ms = result.timings_ms.pop("write")
-    with stage("draw", result.timings_ms):
-        draw_hands(result.picture, result.hands)
-    with stage("write", result.timings_ms):
-        for sink in sinks:
-            sink.write(result.picture, result.pts_s)
-    result.timings_ms["write"] += keypoints_ms
-
-
-def _count(result: FrameResult, report: RunReport) -> None:
-    report.frames += 1
-    report.frames_with_hands += bool(result.hands)
-    for name, duration_ms in result.timings_ms.items():
-        report.add_stage(name, duration_ms)
+    if writers:
+        with stage("write", times):
+            for writer in writers:
+                writer.write(result)
+    if sinks:
+        with stage("draw", times):
+            draw_hands(result.picture, result.hands)
+        with stage("write", times):
+            for sink in sinks:
+                sink.write(result.picture, result.pts_s)
 
 
 @contextmanager
 def _accounted(report: RunReport, endpoints: list[Source | Sink | KeypointWriter]) -> Iterator[None]:
     """Complete the report once everything is closed, also after an error."""
-    began = time.perf_counter()
     try:
         yield
     finally:
-        report.seconds = time.perf_counter() - began
+        report.end()
         report.problems = [problem for endpoint in endpoints for problem in endpoint.problems]
         report.source_damaged = any(one.problems for one in endpoints if isinstance(one, Source))
         written = [one for one in endpoints if not isinstance(one, (Source, WindowSink)) and one.frames_written]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import ArgumentError
+from .timing import FrameTimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +128,7 @@ class FrameResult:
         The very picture the hands were found in.
     hands : list of Hand
         Empty where there is none.
-    timings_ms : dict
+    timings_ms : FrameTimes
         Milliseconds by stage.
     """
 
@@ -135,7 +136,7 @@ class FrameResult:
     pts_s: float
     picture: Picture
     hands: list[Hand]
-    timings_ms: dict[str, float] = field(default_factory=dict)
+    timings_ms: FrameTimes = field(default_factory=FrameTimes)
 
     @property
     def frame(self) -> NDArray[np.uint8]:

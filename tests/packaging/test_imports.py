@@ -16,11 +16,11 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # From the bottom up: a module may import those of its own layer and of the layers below.
 LAYERS = [
-    {"errors", "types", "geometry", "skeleton", "picture", "ahead"},
+    {"errors", "types", "geometry", "skeleton", "picture", "ahead", "timing"},
     {"isa", "preprocess", "heatmap", "draw", "palette"},
     {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
-    {"report", "diagnostics", "pipeline"},
+    {"report", "diagnostics", "engine", "trace", "pipeline"},
     {"bench"},
     {"cli", "__init__", "__main__"},
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Estimator, stage
+from .base import Estimator, PendingHands
 from .hands import HandsEstimator, HandsOptions
 from .opening import open_estimator
 from .region import RegionEstimator
 
-__all__ = ["Estimator", "HandsEstimator", "HandsOptions", "RegionEstimator", "open_estimator", "stage"]
+__all__ = ["Estimator", "HandsEstimator", "HandsOptions", "PendingHands", "RegionEstimator", "open_estimator"]

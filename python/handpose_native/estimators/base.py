@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..models import ModelSpec
     from ..picture import Picture
+    from ..timing import FrameTimes
     from ..types import Hand, Roi
 
-__all__ = ["Estimator", "stage"]
+__all__ = ["Estimator", "PendingHands"]
+
+
+class PendingHands(Protocol):
+    """Hands that are being looked for."""
+
+    def finish(self) -> list[Hand]:
+        """Return the hands; empty where there is none. Called once."""
 
 
 class Estimator(ABC):
@@ -34,11 +40,12 @@ class Estimator(ABC):
     device: str
     spec: ModelSpec | None = None
 
+    #: Pictures that may be begun before the first of them is finished: more than one where a device works on its own.
+    in_flight = 1
+
     @abstractmethod
-    def estimate(
-        self, picture: Picture, time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
-    ) -> list[Hand]:
-        """Find the hands in one picture.
+    def begin(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> PendingHands:
+        """Begin to find the hands in one picture.
 
         Parameters
         ----------
@@ -48,26 +55,23 @@ class Estimator(ABC):
             Presentation time.
         rois : sequence of Roi
             Where to look; empty where the caller does not know.
-        timings_ms : dict
-            Milliseconds by stage are added to it.
+        times : FrameTimes
+            Counts what each stage takes, also in `finish`.
 
         Returns
         -------
-        list of Hand
+        PendingHands
+            To be finished in the order of beginning, by the same thread, before more than `in_flight` are begun.
         """
+
+    def estimate(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> list[Hand]:
+        """Find the hands in one picture: `begin` and finish."""
+        return self.begin(picture, time_s, rois, times).finish()
 
     @abstractmethod
     def reset(self) -> None:
-        """Forget earlier pictures."""
+        """Forget earlier pictures, also those begun and not finished."""
 
     @abstractmethod
     def close(self) -> None:
         """Release the networks. May be called again."""
-
-
-@contextmanager
-def stage(name: str, timings_ms: dict[str, float]) -> Iterator[None]:
-    """Add the milliseconds that a block takes to a stage."""
-    began = time.perf_counter()
-    yield
-    timings_ms[name] = timings_ms.get(name, 0.0) + (time.perf_counter() - began) * 1e3

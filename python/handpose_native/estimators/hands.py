@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..errors import ArgumentError, HandposeError, ModelError
 from ..geometry import input_from_roi, invert, transform_points
 from ..models import LandmarkReader, PalmReader
 from ..preprocess import preprocess
+from ..timing import stage
 from ..tracking import (
     NUM_CANDIDATES,
     PALM_JOINTS,
@@ -28,10 +30,10 @@ from ..tracking import (
     roi_from_palm,
 )
 from ..types import Hand, Roi
-from .base import Estimator, stage
+from .base import Estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from ..backends import Backend
     from ..models import HandsModel
     from ..picture import Picture
+    from ..timing import FrameTimes
     from ..tracking import Track
+    from .base import PendingHands
 
 __all__ = ["HandsEstimator", "HandsOptions"]
 
@@ -109,13 +113,13 @@ class _Network:
         self._border = border
 
     def run(
-        self, picture: Picture, roi: Roi, timings_ms: dict[str, float], stage_name: str
+        self, picture: Picture, roi: Roi, times: FrameTimes, stage_name: str
     ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.float64]]:
         """Return the outputs on one region and ``image_from_input``."""
         input_from_image = input_from_roi(roi, (self.side, self.side), fit="letterbox")
         sampled = input_from_image.copy()
         sampled[:, 2] += _HALF_PX - input_from_image[:, :2].sum(axis=1) * _HALF_PX
-        with stage("preprocess", timings_ms):
+        with stage("preprocess", times):
             preprocess(
                 picture,
                 input_from_image=sampled,
@@ -123,7 +127,7 @@ class _Network:
                 layout=self._layout,
                 out=self.backend.input_buffer(0),
             )
-        with stage(stage_name, timings_ms):
+        with stage(stage_name, times):
             self.backend.submit(0)
             return self.backend.wait(0), invert(input_from_image)
 
@@ -159,20 +163,22 @@ class HandsEstimator(Estimator):
         self._marks: dict[int, _Marks] = {}
         self._since_detection = 0
 
-    def estimate(
-        self, picture: Picture, time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
-    ) -> list[Hand]:
+    def begin(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> PendingHands:
+        # Nothing can be done ahead: where to look in a picture is known from the one before it.
+        return _Later(partial(self._find, picture, time_s, rois, times))
+
+    def _find(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> list[Hand]:
         image_hw = (picture.height, picture.width)
         if self.options.detector_only:
-            return [_palm_as_hand(palm) for palm in self._detect(picture, timings_ms)[: self.options.max_hands]]
+            return [_palm_as_hand(palm) for palm in self._detect(picture, times)[: self.options.max_hands]]
         if not self.options.tracking:
             self.reset()
-        seen = [self._look(picture, track.seen.next_roi, track, timings_ms) for track in self._tracker.active]
+        seen = [self._look(picture, track.seen.next_roi, track, times) for track in self._tracker.active]
         observations = [one for one in seen if one is not None]
         if self._should_search(len(observations), len(seen)):
             self._since_detection = 0
-            observations += self._search(picture, rois, observations, timings_ms)
-        with stage("joints", timings_ms):
+            observations += self._search(picture, rois, observations, times)
+        with stage("joints", times):
             tracks = self._tracker.update(observations, time_s)
             marks = {track.track_id: self._marks.get(track.track_id) for track in (*tracks, *self._tracker.lost)}
             self._marks = {key: known or _Marks(self.options.smoothing) for key, known in marks.items()}
@@ -195,35 +201,33 @@ class HandsEstimator(Estimator):
         return found == 0 or found < looked_for or self._since_detection >= self.options.redetect_every
 
     def _search(
-        self, picture: Picture, rois: Sequence[Roi], known: list[Observation], timings_ms: dict[str, float]
+        self, picture: Picture, rois: Sequence[Roi], known: list[Observation], times: FrameTimes
     ) -> list[Observation]:
-        candidates = rois or [roi_from_palm(palm) for palm in self._detect(picture, timings_ms)]
+        candidates = rois or [roi_from_palm(palm) for palm in self._detect(picture, times)]
         found: list[Observation] = []
         for roi in candidates:
             if len(known) + len(found) >= self.options.max_hands:
                 break
             if any(overlap(roi, hand.next_roi) > _SAME_REGION_IOU for hand in (*known, *found)):
                 continue
-            hand = self._look(picture, roi, None, timings_ms)
+            hand = self._look(picture, roi, None, times)
             if hand is not None and is_hand_like(hand.world):
                 found.append(hand)
         return found
 
-    def _detect(self, picture: Picture, timings_ms: dict[str, float]) -> list[Palm]:
+    def _detect(self, picture: Picture, times: FrameTimes) -> list[Palm]:
         """Return the palms in the whole picture, in its pixels, best first."""
         height, width = picture.height, picture.width
         whole = Roi(width / 2, height / 2, width, height)
-        outputs, image_from_input = self._palms.run(picture, whole, timings_ms, "detect")
-        with stage("joints", timings_ms):
+        outputs, image_from_input = self._palms.run(picture, whole, times, "detect")
+        with stage("joints", times):
             palms = decode_palms(*self._palm_reader.read(outputs), self.options.min_palm_score)
             return [_moved(palm, image_from_input) for palm in palms]
 
-    def _look(
-        self, picture: Picture, roi: Roi, track: Track | None, timings_ms: dict[str, float]
-    ) -> Observation | None:
+    def _look(self, picture: Picture, roi: Roi, track: Track | None, times: FrameTimes) -> Observation | None:
         """Look for one hand in one region."""
-        outputs, image_from_input = self._landmarks.run(picture, roi, timings_ms, "model")
-        with stage("joints", timings_ms):
+        outputs, image_from_input = self._landmarks.run(picture, roi, times, "model")
+        with stage("joints", times):
             landmarks = self._landmark_reader.read(outputs)
             # Written so that a NaN is no hand either.
             if not landmarks.presence >= self.options.min_presence or not np.isfinite(landmarks.points).all():
@@ -249,6 +253,13 @@ class HandsEstimator(Estimator):
             roi=seen.roi,
             track_id=track.track_id if self.options.tracking else None,
         )
+
+
+class _Later:
+    """Hands that are looked for when they are asked for."""
+
+    def __init__(self, find: Callable[[], list[Hand]]) -> None:
+        self.finish = find
 
 
 class _Marks:

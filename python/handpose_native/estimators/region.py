@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends import open_backend
@@ -9,8 +11,9 @@ from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
 from ..models import check_input, find_spec, make_decoder, spec_from_metadata
 from ..preprocess import preprocess
+from ..timing import stage
 from ..types import Hand, Roi
-from .base import Estimator, stage
+from .base import Estimator
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from ..backends import Backend
     from ..models import ModelSpec
     from ..picture import Picture
+    from ..timing import FrameTimes
+    from .base import PendingHands
 
 __all__ = ["RegionEstimator"]
 
@@ -32,6 +37,29 @@ class _Placement(NamedTuple):
     roi: Roi
     input_from_image: NDArray[np.float64]
     image_from_input: NDArray[np.float64]
+
+
+class _Pending:
+    """The hands of one picture, as their runs are over."""
+
+    def __init__(self, estimator: RegionEstimator) -> None:
+        self._estimator = estimator
+        self.outstanding = 0
+        self.hands: list[Hand] = []
+
+    def finish(self) -> list[Hand]:
+        while self.outstanding:
+            self._estimator._collect()
+        return self.hands
+
+
+class _Run(NamedTuple):
+    """The model at work on one region of one picture."""
+
+    slot: int
+    placement: _Placement
+    pending: _Pending
+    times: FrameTimes
 
 
 class RegionEstimator(Estimator):
@@ -63,25 +91,33 @@ class RegionEstimator(Estimator):
         except HandposeError:
             self._backend.close()
             raise
+        self.in_flight = self._backend.slots
+        self._runs: deque[_Run] = deque()
+        self._next_slot = 0
         self._placements: list[_Placement] = []
         self._placed_for: tuple[tuple[int, int], tuple[Roi, ...]] | None = None
 
-    def estimate(
-        self, picture: Picture, time_s: float, rois: Sequence[Roi], timings_ms: dict[str, float]
-    ) -> list[Hand]:
-        image_hw = (picture.height, picture.width)
-        hands = [self._look(picture, placement, timings_ms) for placement in self._place(image_hw, tuple(rois))]
-        return [hand for hand in hands if hand is not None]
+    def begin(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> PendingHands:
+        pending = _Pending(self)
+        for placement in self._place((picture.height, picture.width), tuple(rois)):
+            if len(self._runs) == self._backend.slots:
+                self._collect()
+            self._submit(pending, picture, placement, times)
+        return pending
 
     def reset(self) -> None:
-        """Do nothing: every picture is looked at by itself."""
+        while self._runs:
+            with suppress(HandposeError):  # of a run that nobody waits for any more
+                self._collect()
 
     def close(self) -> None:
+        self._runs.clear()
         self._backend.close()
 
-    def _look(self, picture: Picture, placement: _Placement, timings_ms: dict[str, float]) -> Hand | None:
-        spec = self.spec
-        with stage("preprocess", timings_ms):
+    def _submit(self, pending: _Pending, picture: Picture, placement: _Placement, times: FrameTimes) -> None:
+        """Run the model on one region in the next slot."""
+        spec, slot = self.spec, self._next_slot
+        with stage("preprocess", times):
             preprocess(
                 picture,
                 input_from_image=placement.input_from_image,
@@ -92,17 +128,27 @@ class RegionEstimator(Estimator):
                 mean=spec.mean,
                 std=spec.std,
                 layout=self._layout,
-                out=self._backend.input_buffer(0),
+                out=self._backend.input_buffer(slot),
             )
-        with stage("model", timings_ms):
-            self._backend.submit(0)
-            outputs = self._backend.wait(0)
-        with stage("joints", timings_ms):
+        with stage("model", times):
+            self._backend.submit(slot)
+        self._next_slot = (slot + 1) % self._backend.slots
+        self._runs.append(_Run(slot, placement, pending, times))
+        pending.outstanding += 1
+
+    def _collect(self) -> None:
+        """Wait for the oldest run and hand its hand over to whom it belongs."""
+        run = self._runs.popleft()
+        run.pending.outstanding -= 1
+        with stage("model", run.times):
+            outputs = self._backend.wait(run.slot)
+        with stage("joints", run.times):
             points, scores, presence = self._decoder.decode(outputs)
             if presence < self._min_presence:
-                return None
-            keypoints = transform_points(placement.image_from_input, points)
-            return Hand(keypoints=keypoints, scores=scores, presence=presence, roi=placement.roi)
+                return
+            keypoints = transform_points(run.placement.image_from_input, points)
+            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, roi=run.placement.roi)
+            run.pending.hands.append(hand)
 
     def _place(self, image_hw: tuple[int, int], rois: tuple[Roi, ...]) -> list[_Placement]:
         """Work out the affines, once for as long as size and regions stay the same."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from .base import Sink, Source, SourceInfo
+from .cameras import CameraSettings
 from .keypoints import KeypointWriter, open_keypoint_writer, read_keypoints
-from .readahead import can_read_ahead, read_frames
+from .reading import POLICIES, default_policy, read_frames
 from .sinks import open_sink
 from .sources import open_source
 from .window import WindowSink
 
 __all__ = [
+    "POLICIES",
+    "CameraSettings",
     "KeypointWriter",
     "Sink",
     "Source",
     "SourceInfo",
     "WindowSink",
-    "can_read_ahead",
+    "default_policy",
     "open_keypoint_writer",
     "open_sink",
     "open_source",

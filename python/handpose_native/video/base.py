@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IMAGE_SUFFIXES", "Sink", "Source", "SourceInfo", "as_rate", "check_output_path", "reason_of"]
 
+logger = logging.getLogger(__name__)
+
 #: Suffixes of the picture files that OpenCV both reads and writes.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -47,6 +51,8 @@ class SourceInfo:
         As the file states it, which may be wrong for a damaged file; None where unknown.
     is_live : bool
         Whether frames come by themselves and are lost when not fetched in time.
+    details : str
+        What was agreed with a camera, e.g. ``"MJPG"``; empty where there is nothing to say.
     """
 
     name: str
@@ -56,10 +62,17 @@ class SourceInfo:
     fps: Fraction | None = None
     frame_count: int | None = None
     is_live: bool = False
+    details: str = ""
+
+
+#: How long closing waits for a thread that is reading; what waits for a dead connection is then left to end by itself.
+_PATIENCE_S = 1.0
 
 
 class Source(ABC):
     """Frames in order, read once. A context manager; iterate over it for :class:`~handpose_native.types.Frame`.
+
+    One thread may read it while another closes it.
 
     Each frame's image belongs to whoever takes it and may be drawn upon: the pipeline draws in place on the frame
     given.
@@ -71,12 +84,21 @@ class Source(ABC):
     planes_wanted : bool
         Set it before the first frame is read: pictures that are decoded as ``yuv420p`` or ``nv12`` then stay so, where
         the source can; else all are ``bgr24``.
+    damaged : int
+        Frames so far that could not be decoded.
+    reconnected : int
+        How often so far a broken connection was made again.
     """
+
+    damaged = 0
+    reconnected = 0
 
     def __init__(self, info: SourceInfo) -> None:
         self._info = info
         self._taken = False
         self._closed = False
+        self._released = False
+        self._reading = threading.Lock()
         self.problems: list[str] = []
         self.planes_wanted = False
 
@@ -98,12 +120,45 @@ class Source(ABC):
         if self._taken:
             raise VideoError(f"{self._info.name}: a source is read only once; open it again")
         self._taken = True
-        return self._frames()
+        return self._read()
 
     def close(self) -> None:
-        """Release the file or device; more calls do nothing."""
-        if not self._closed:
-            self._closed = True
+        """Release the file or device; more calls do nothing.
+
+        Where another thread waits for a frame that does not come, it releases it, once it gives up waiting.
+        """
+        self._closed = True
+        self._interrupt()
+        if self._reading.acquire(timeout=_PATIENCE_S):
+            try:
+                self._release_once()
+            finally:
+                self._reading.release()
+        else:
+            logger.info("%s: closed while it waits for a frame", self._info.name)
+
+    def _read(self) -> Iterator[Frame]:
+        frames = self._frames()
+        while True:
+            with self._reading:
+                if self._closed:
+                    return
+                try:
+                    frame = next(frames, None)
+                finally:
+                    self._release_if_closed()
+            if frame is None:
+                return
+            yield frame
+            del frame  # else its memory would be held while the next one is decoded
+
+    def _release_if_closed(self) -> None:
+        if self._closed:
+            self._release_once()
+
+    def _release_once(self) -> None:
+        if not self._released:
+            self._released = True
             self._release()
 
     def __enter__(self) -> Source:
@@ -118,9 +173,13 @@ class Source(ABC):
     def _frames(self) -> Iterator[Frame]:
         """Yield the frames; called once."""
 
+    def _interrupt(self) -> None:
+        """Wake a thread that waits in `_frames`, where that can be; called by any thread, also more than once."""
+        return
+
     @abstractmethod
     def _release(self) -> None:
-        """Let go of everything; called once."""
+        """Let go of everything; called once, while no frame is being read."""
 
 
 class Sink(ABC):

@@ -17,6 +17,7 @@ from ..picture import Picture
 from ..types import Frame
 from .base import Source, SourceInfo, reason_of
 from .conversion import PictureReader
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,6 @@ class StreamSource(Source):
         self._path = path
         self._name = name
         self._packets = 0
-        self._damaged = 0
         self._stopped_by: BaseException | None = None
         try:
             if container.format.name == "tty":  # FFmpeg would draw any text file as terminal art
@@ -79,7 +79,8 @@ class StreamSource(Source):
         rate = self._stream.average_rate or self._stream.guessed_rate
         live = kind == "stream" and container.duration is None
         count = None if live else (self._stream.frames or None)
-        super().__init__(SourceInfo(name, kind, width, height, Fraction(rate) if rate else None, count, live))
+        details = container.format.name if live else ""
+        super().__init__(SourceInfo(name, kind, width, height, Fraction(rate) if rate else None, count, live, details))
 
     @classmethod
     def from_file(cls, path: Path) -> StreamSource:
@@ -124,12 +125,12 @@ class StreamSource(Source):
             for packet in self._container.demux(self._stream):
                 self._packets += packet.size > 0
                 if packet.is_corrupt:
-                    self._damaged += 1
+                    self.damaged += 1
                     continue
                 try:
                     frames = packet.decode()
                 except self._errors as error:
-                    self._damaged += 1
+                    self.damaged += 1
                     logger.debug("%s: packet %d: %s", self._name, self._packets - 1, reason_of(error))
                     continue
                 yield from frames
@@ -140,32 +141,25 @@ class StreamSource(Source):
 
     def _frames(self) -> Iterator[Frame]:
         picture, self._first = self._first, None
-        start: Fraction | None = None
-        step = float(1 / self._info.fps) if self._info.fps else 0.0
-        time_s = -step
+        timeline = Timeline(float(1 / self._info.fps) if self._info.fps else 0.0, self._info.is_live)
         count = 0
         while picture is not None:
             base = picture.time_base or self._stream.time_base
-            if picture.pts is None or base is None:
-                now = time_s + step
-            else:
-                if start is None:
-                    start = picture.pts * base
-                now = float(picture.pts * base - start)
-            time_s = max(time_s, now, 0.0)
-            yield Frame(count + self._damaged, time_s, self._upright(picture))
+            time_s = timeline.advance(None if picture.pts is None or base is None else picture.pts * base)
+            yield Frame(count + self.damaged, time_s, self._upright(picture))
             count += 1
-            if self._closed:
-                return
             picture = next(self._pictures, None)
-        self._note_losses(count, time_s + step)
+        if timeline.jumps:
+            times = "once" if timeline.jumps == 1 else f"{timeline.jumps} times"
+            self.problems.append(f"{self._name}: its times began anew {times}; they were made to go on")
+        self._note_losses(count, time_s + timeline.step_s)
         for problem in self.problems:
             logger.info("%s", problem)
 
     def _note_losses(self, count: int, end_s: float) -> None:
         name, stated = self._name, self._stream.frames
-        if self._damaged:
-            counted = "1 damaged frame was" if self._damaged == 1 else f"{self._damaged} damaged frames were"
+        if self.damaged:
+            counted = "1 damaged frame was" if self.damaged == 1 else f"{self.damaged} damaged frames were"
             self.problems.append(f"{name}: {counted} left out")
         if self._info.is_live:
             reason = reason_of(self._stopped_by) if self._stopped_by else "the stream ended"
@@ -195,7 +189,7 @@ class StreamSource(Source):
     def _why_empty(self) -> str:
         if self._stopped_by is not None:
             return f": {reason_of(self._stopped_by)}"
-        return f": all {self._damaged} are damaged" if self._damaged else ""
+        return f": all {self.damaged} are damaged" if self.damaged else ""
 
     def _upright(self, picture: Any) -> Picture:
         turns = self._turns(picture)

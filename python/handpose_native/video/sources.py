@@ -12,12 +12,14 @@ import numpy as np
 
 from ..errors import DTypeError, VideoError
 from .base import IMAGE_SUFFIXES, Source, as_rate
-from .cameras import CameraSource
+from .cameras import CameraSettings, CameraSource
 from .files import StreamSource
 from .images import ImageSource, find_images
 from .iterables import ArraySource
+from .live import RealtimeSource, ReconnectingSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from fractions import Fraction
 
 __all__ = ["open_source"]
@@ -26,7 +28,20 @@ _ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")
 _PATTERN = re.compile(r"[*?\[]")
 
 
-def open_source(source: Any, *, fps: Fraction | float = 30) -> Source:
+#: Addresses of cameras and broadcasts, which are connected to again when they break off. An ``http`` address may be
+#: that of a file; it is one of a camera where it sends picture after picture.
+_ENDLESS = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
+_ENDLESS_FORMATS = ("mpjpeg",)
+
+
+def open_source(
+    source: Any,
+    *,
+    fps: Fraction | float = 30,
+    realtime: bool = False,
+    reconnect: bool | None = None,
+    camera: CameraSettings | None = None,
+) -> Source:
     """Open anything that frames can come from.
 
     Parameters
@@ -40,6 +55,14 @@ def open_source(source: Any, *, fps: Fraction | float = 30) -> Source:
         - a source, which is returned as it is.
     fps : Fraction or float
         Frames per second that give times to pictures and arrays; other sources have their own times.
+    realtime : bool
+        True: frames of files come at their own times, as from a camera; the source counts as live.
+    reconnect : bool, optional
+        Whether a live source that ends is opened again and again, until it is closed, with growing pauses between the
+        attempts. Unless given, so it is for ``rtsp``, ``rtmp``, ``srt``, ``udp`` and ``rtp`` addresses, and for what
+        sends JPEG pictures over ``http``; not for cameras. Opening for the first time is never repeated.
+    camera : CameraSettings, optional
+        What to ask a local camera for.
 
     Returns
     -------
@@ -57,33 +80,42 @@ def open_source(source: Any, *, fps: Fraction | float = 30) -> Source:
     """
     rate = as_rate("open_source", fps)
     if isinstance(source, Source):
-        return source
-    if isinstance(source, (int, np.integer)) and not isinstance(source, bool):
-        return CameraSource(int(source))
-    if isinstance(source, (str, os.PathLike)):
-        return _open_text(os.fspath(source), rate)
-    if isinstance(source, (bytes, dict)) or not isinstance(source, (np.ndarray, Iterable)):
+        opened = source
+    elif isinstance(source, (int, np.integer)) and not isinstance(source, bool):
+        opened = _open_lasting(lambda: CameraSource(int(source), camera), reconnect or False)
+    elif isinstance(source, (str, os.PathLike)):
+        opened = _open_text(os.fspath(source), rate, reconnect, camera)
+    elif isinstance(source, (bytes, dict)) or not isinstance(source, (np.ndarray, Iterable)):
         raise DTypeError(
             "open_source: source must be a path, an address, a camera's number, an array or an iterable of arrays; "
             f"got {type(source).__name__}"
         )
-    return ArraySource(source, rate)
+    else:
+        opened = ArraySource(source, rate)
+    return RealtimeSource(opened) if realtime and not opened.info.is_live else opened
 
 
-def _open_text(text: str, rate: Fraction) -> Source:
+def _open_text(text: str, rate: Fraction, reconnect: bool | None, camera: CameraSettings | None) -> Source:
     if _ADDRESS.match(text):
-        return StreamSource.from_address(text)
+        return _open_lasting(lambda: StreamSource.from_address(text), reconnect)
     path = Path(text)
-    if text.startswith("/dev/"):
-        return CameraSource(text)
+    if text.startswith("/dev/") or (text.isdecimal() and not path.exists()):
+        device = int(text) if text.isdecimal() else text
+        return _open_lasting(lambda: CameraSource(device, camera), reconnect or False)
     if path.is_dir():
         return ImageSource(find_images(path), name=text, rate=rate)
     if path.exists():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return ImageSource([path], name=text, rate=rate)
         return StreamSource.from_file(path)
-    if text.isdecimal():
-        return CameraSource(int(text))
     if _PATTERN.search(text):
         return ImageSource(find_images(text), name=text, rate=rate)
     raise VideoError(f"{text}: no such file")
+
+
+def _open_lasting(open_it: Callable[[], Source], reconnect: bool | None) -> Source:
+    """Open a source that is connected to again when it ends, if it is live and that is wanted."""
+    first = open_it()
+    if reconnect is None:
+        reconnect = first.info.name.split("://")[0].lower() in _ENDLESS or first.info.details in _ENDLESS_FORMATS
+    return ReconnectingSource(first, open_it) if reconnect and first.info.is_live else first

@@ -1,0 +1,138 @@
+"""The chain from frames to results: which stage runs in which thread, and how many frames are on their way."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from .ahead import Ahead
+from .timing import Ledger
+from .types import FrameResult
+from .video import default_policy, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .estimators import Estimator, PendingHands
+    from .timing import FrameTimes
+    from .types import Frame, Roi
+    from .video import Source
+
+__all__ = ["Chain"]
+
+
+class _InWork(NamedTuple):
+    """A frame whose hands are being looked for."""
+
+    frame: Frame
+    times: FrameTimes
+    pending: PendingHands
+
+
+class Chain:
+    """Reads a source and finds the hands in its frames, in order.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Used by one chain at a time.
+    source : Source
+        Read once; belongs to the caller.
+    rois : sequence of Roi
+        Where to look.
+    policy : {"all", "latest", "block"}, optional
+        See :func:`~handpose_native.video.read_frames`.
+    every : int
+        Every n-th frame is worked on.
+    max_frames : int, optional
+        No more than so many.
+    beside_writing : bool
+        True: hands are found in a thread of their own, while the caller works on earlier results. That pays where
+        writing is some work (H.264 at 1280 x 720: 1.3 times the frames per second), and costs a little where there is
+        next to none. Without effect for the policy ``"block"``.
+    should_stop : callable, optional
+        Once it returns True no further frame is worked on; those in work are finished.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        Counts frames, also while the chain runs. `processed` and `late` are for the caller to count.
+    queues : list of Ahead
+        Between the threads, while the chain runs and after.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        source: Source,
+        rois: Sequence[Roi],
+        *,
+        policy: str | None = None,
+        every: int = 1,
+        max_frames: int | None = None,
+        beside_writing: bool = False,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.ledger = Ledger()
+        self.queues: list[Ahead[FrameResult] | Ahead[tuple[Frame, FrameTimes]]] = []
+        self._estimator = estimator
+        self._source = source
+        self._rois = rois
+        self._policy = policy or default_policy(source)
+        self._every = every
+        self._max_frames = max_frames
+        self._beside_writing = beside_writing and self._policy != "block"
+        self._should_stop = should_stop
+
+    @contextmanager
+    def results(self) -> Iterator[Iterable[FrameResult]]:
+        """Run the chain; leaving the context ends its threads. What fails comes after the results before it."""
+        self._estimator.reset()
+        with ExitStack() as stack:
+            frames = stack.enter_context(
+                read_frames(
+                    self._source,
+                    self._every,
+                    policy=self._policy,
+                    ledger=self.ledger,
+                    should_stop=self._should_stop,
+                )
+            )
+            if isinstance(frames, Ahead):
+                self.queues.append(frames)
+            results: Iterable[FrameResult] = self._find_hands(frames)
+            if self._beside_writing:
+                ahead = Ahead(results, "estimate")
+                self.queues.append(ahead)
+                results = stack.enter_context(ahead)
+                if isinstance(frames, Ahead):  # first of all, since the other thread may wait for a frame
+                    stack.callback(frames.leave)
+            yield results
+
+    def _find_hands(self, frames: Iterable[tuple[Frame, FrameTimes]]) -> Iterator[FrameResult]:
+        """Keep as many frames in work as the estimator takes, but none while there is no other to begin."""
+        in_work: deque[_InWork] = deque()
+        # Where frames are made on demand, the next one may depend on the result of this one.
+        queue = frames if isinstance(frames, Ahead) else None
+        depth = self._estimator.in_flight if queue is not None else 1
+        failure: Exception | None = None
+        try:
+            for frame, times in islice(frames, self._max_frames):
+                pending = self._estimator.begin(frame.picture, frame.pts_s, self._rois, times)
+                in_work.append(_InWork(frame, times, pending))
+                del frame, pending  # which would hold a picture until the next one is there
+                while in_work and (len(in_work) >= depth or (queue is not None and not queue.waiting)):
+                    yield _finish(in_work.popleft())
+        except Exception as error:  # raised once the frames before it are finished
+            failure = error
+        while in_work:
+            yield _finish(in_work.popleft())
+        if failure is not None:
+            raise failure
+
+
+def _finish(work: _InWork) -> FrameResult:
+    hands = work.pending.finish()
+    return FrameResult(work.frame.index, work.frame.pts_s, work.frame.picture, hands, work.times)
