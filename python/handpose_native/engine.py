@@ -117,20 +117,29 @@ class Chain:
         # Where frames are made on demand, the next one may depend on the result of this one.
         queue = frames if isinstance(frames, Ahead) else None
         depth = self._estimator.in_flight if queue is not None else 1
+        begun = self._begin_each(islice(frames, self._max_frames))
         failure: Exception | None = None
-        try:
-            for frame, times in islice(frames, self._max_frames):
-                pending = self._estimator.begin(frame.picture, frame.pts_s, self._rois, times)
-                in_work.append(_InWork(frame, times, pending))
-                del frame, pending  # which would hold a picture until the next one is there
-                while in_work and (len(in_work) >= depth or (queue is not None and not queue.waiting)):
-                    yield _finish(in_work.popleft())
-        except Exception as error:  # raised once the frames before it are finished
-            failure = error
+        while True:
+            try:
+                in_work.append(next(begun))
+            except StopIteration:
+                break
+            except Exception as error:  # raised once the frames before it are finished
+                failure = error
+                break
+            while in_work and (len(in_work) >= depth or (queue is not None and not queue.waiting)):
+                yield _finish(in_work.popleft())
         while in_work:
             yield _finish(in_work.popleft())
         if failure is not None:
             raise failure
+
+    def _begin_each(self, frames: Iterable[tuple[Frame, FrameTimes]]) -> Iterator[_InWork]:
+        for frame, times in frames:
+            work = _InWork(frame, times, self._estimator.begin(frame.picture, frame.pts_s, self._rois, times))
+            del frame
+            yield work
+            del work  # which would hold a picture until the next one is there
 
 
 def _finish(work: _InWork) -> FrameResult:

@@ -72,7 +72,7 @@ def test_one_command_writes_gif_mp4_and_keypoints(demo: Demo, tmp_path: Path) ->
     assert [record["frame"] for record in records] == [0, 2, 4, 6, 8, 10]
     assert json.loads(report.read_text())["frames"] == 6
     # the closing summary, and no progress bar where there is no terminal
-    for word in ("6 frames", "fps", "mean ms", "p95 ms", "decode", "model", "write"):
+    for word in ("6 frames", "fps", "mean ms", "p95", "p99", "decode", "model", "write"):
         assert word in result.stderr
     assert "\r" not in result.stderr
     assert "it/s" not in result.stderr

@@ -165,8 +165,8 @@ def test_stopping_keeps_every_finished_frame(demo: Demo, tmp_path: Path) -> None
             on_frame=lambda result: stop.set() if result.index == 9 else None,
         )
     assert report.stopped == "asked to stop"
-    assert report.frames == 10
-    assert frames_in(tmp_path / "out.mp4") == frames_in(tmp_path / "out.gif") == 10
+    assert 10 <= report.frames <= 14  # those in work are finished
+    assert frames_in(tmp_path / "out.mp4") == frames_in(tmp_path / "out.gif") == report.frames
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -232,10 +232,12 @@ def test_stage_times_agree_with_numpy() -> None:
     times = hp.StageTimes()
     for duration in durations:
         times.add(float(duration))
+    assert times.first_ms == durations[0]
+    durations = durations[1:]  # what is loaded late is paid for by the first
     assert times.mean_ms == pytest.approx(durations.mean())
     for percent in (5, 50, 95, 99):
-        # bins are 1 % wide
-        assert times.percentile_ms(percent) == pytest.approx(np.percentile(durations, percent), rel=0.011)
+        expected = np.percentile(durations, percent, method="inverted_cdf")
+        assert times.percentile_ms(percent) == pytest.approx(expected, rel=0.0051)  # bins are 1 % wide
     assert math.isnan(hp.StageTimes().percentile_ms(95))
 
 
