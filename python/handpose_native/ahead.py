@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -95,6 +96,17 @@ class Ahead(Generic[_Item]):
         self._thread.join(_PATIENCE_S)
         if self._thread.is_alive():
             logger.warning("%s: still waiting for its source; left alone, it ends by itself", self.name)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until an item can be taken, or it is clear that none will come; return False where time runs out."""
+        deadline_s = time.monotonic() + timeout_s
+        with self._changed:
+            while not (self._ready or self._ended or self._stopping()):
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._changed.wait(min(left_s, _LOOK_S))
+        return True
 
     def leave(self) -> None:
         """Take no more: iterating ends, the thread after the item in work. Does not wait for it."""

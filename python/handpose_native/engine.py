@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -29,6 +31,7 @@ class _InWork(NamedTuple):
     frame: Frame
     times: FrameTimes
     pending: PendingHands
+    begun_s: float
 
 
 class Chain:
@@ -117,6 +120,7 @@ class Chain:
         # Where frames are made on demand, the next one may depend on the result of this one.
         queue = frames if isinstance(frames, Ahead) else None
         depth = self._estimator.in_flight if queue is not None else 1
+        device = _DeviceTime()
         begun = self._begin_each(islice(frames, self._max_frames))
         failure: Exception | None = None
         while True:
@@ -127,21 +131,55 @@ class Chain:
             except Exception as error:  # raised once the frames before it are finished
                 failure = error
                 break
-            while in_work and (len(in_work) >= depth or (queue is not None and not queue.waiting)):
-                yield _finish(in_work.popleft())
+            while in_work and (len(in_work) >= depth or not self._next_comes(queue, device, in_work[0])):
+                yield device.finish(in_work.popleft())
         while in_work:
-            yield _finish(in_work.popleft())
+            yield device.finish(in_work.popleft())
         if failure is not None:
             raise failure
 
+    def _next_comes(self, queue: Ahead[tuple[Frame, FrameTimes]] | None, device: _DeviceTime, oldest: _InWork) -> bool:
+        """Whether to begin another frame before the oldest in work is finished; waits for one where that costs nothing.
+
+        A file's next frame always comes soon. A live source's may come later than the oldest result, which is not to be
+        kept waiting.
+        """
+        if queue is None:
+            return False
+        return not self._source.info.is_live or queue.wait(device.remaining_s(oldest))
+
     def _begin_each(self, frames: Iterable[tuple[Frame, FrameTimes]]) -> Iterator[_InWork]:
         for frame, times in frames:
-            work = _InWork(frame, times, self._estimator.begin(frame.picture, frame.pts_s, self._rois, times))
+            work = _InWork(
+                frame, times, self._estimator.begin(frame.picture, frame.pts_s, self._rois, times), time.perf_counter()
+            )
             del frame
             yield work
             del work  # which would hold a picture until the next one is there
 
 
-def _finish(work: _InWork) -> FrameResult:
-    hands = work.pending.finish()
-    return FrameResult(work.frame.index, work.frame.pts_s, work.frame.picture, hands, work.times)
+class _DeviceTime:
+    """How long a device that works on one frame after another needs for one, from when its results came."""
+
+    #: The estimate follows shorter times at once and longer ones slowly, by this factor a frame; and as nobody looks
+    #: before the remaining time is over, which is then part of what is measured, less than all of it is waited.
+    _GROWTH, _SHARE = 1.05, 0.9
+
+    def __init__(self) -> None:
+        self._needed_s = math.inf
+        self._free_s = 0.0
+
+    def remaining_s(self, work: _InWork) -> float:
+        """Return how long the result of the oldest frame in work will not be there; 0 while nothing is known."""
+        if math.isinf(self._needed_s):
+            return 0.0
+        started_s = max(work.begun_s, self._free_s)
+        return max(started_s + self._needed_s * self._SHARE - time.perf_counter(), 0.0)
+
+    def finish(self, work: _InWork) -> FrameResult:
+        """Wait for the result."""
+        hands = work.pending.finish()
+        now_s = time.perf_counter()
+        self._needed_s = min(self._needed_s * self._GROWTH, now_s - max(work.begun_s, self._free_s))
+        self._free_s = now_s
+        return FrameResult(work.frame.index, work.frame.pts_s, work.frame.picture, hands, work.times)

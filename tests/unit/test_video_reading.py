@@ -1,4 +1,4 @@
-"""Reading by a policy: what is given out, dropped and counted, errors after the frames before them, no thread left over."""
+"""Reading by a policy: what is given, dropped and counted; errors after the frames before them; no thread left over."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_asking_to_stop_ends_the_wait_for_a_frame_that_does_not_come() -> None:
         assert indices(frames) == [0, 1, 2]
         waited = time.monotonic() - began
         source.close()
-    assert 0.1 < waited < 1
+    assert waited < 10  # not the 30 s of the frame
 
 
 def test_one_frame_waits_and_no_more() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, VideoError
 from .common import EXIT_CODES, positive
+from .source import add_source_arguments, open_source_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,7 +28,8 @@ EXAMPLES = """\
 examples:
   handpose-native run clip.mp4 -o out.gif
   handpose-native run clip.mp4 -o out.mp4 --keypoints out.jsonl --max-hands 2 --smoothing light
-  handpose-native run 0 --show --mirrored
+  handpose-native run 0 --show --mirrored --camera-size 1280x720 --camera-format MJPG
+  handpose-native run rtsp://camera/stream --keypoints out.jsonl
   handpose-native run 'photos/*.jpg' -o drawn/ --no-tracking
   handpose-native run clip.mp4 -o out.mp4 --model unet.onnx --spec unet --roi 420,0,600,600
 """
@@ -42,11 +44,7 @@ def add_parser(commands: Any) -> None:
         epilog=EXAMPLES + "\n" + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="video, GIF or image file, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
-    )
+    add_source_arguments(run)
     run.add_argument(
         "-o",
         "--output",
@@ -89,6 +87,9 @@ def add_parser(commands: Any) -> None:
     run.add_argument("--threads", type=positive, metavar="N", help="threads of each network")
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     run.add_argument("--report", metavar="FILE", help="the closing summary as JSON")
+    run.add_argument(
+        "--trace", metavar="FILE", help="when each stage worked on each frame, as JSON for ui.perfetto.dev"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     _add_hands_arguments(run)
     run.set_defaults(function=_run)
@@ -153,9 +154,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _run_until(stop: threading.Event, received: list[int], pipeline: Pipeline, options: argparse.Namespace) -> None:
     """Run the job; the first Ctrl-C or SIGTERM ends it after the frame in work, a second one at once."""
-    from ..video import open_source
-
-    source = int(options.source) if options.source.isdigit() else options.source
 
     def on_signal(number: int, _: FrameType | None) -> None:
         received.append(number)
@@ -166,13 +164,15 @@ def _run_until(stop: threading.Event, received: list[int], pipeline: Pipeline, o
     sinks = _sinks(options)  # before the source: a window must come before PyAV is loaded
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with open_source(source) as opened, _Progress(opened, options) as progress:
+        with open_source_of(options) as opened, _Progress(opened, options) as progress:
             pipeline.run(
                 opened,
                 sinks,
                 keypoints=options.keypoints,
                 max_frames=options.max_frames,
                 every=options.every,
+                policy=options.policy,
+                trace=options.trace,
                 on_frame=progress.on_frame,
                 stop=stop,
             )
