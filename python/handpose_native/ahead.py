@@ -21,8 +21,6 @@ _Item = TypeVar("_Item")
 #: How often something that waits looks whether it should stop: nothing wakes it then, because whoever asks for the end
 #: may be a signal handler, which must not take locks.
 _LOOK_S = 0.1
-#: How long leaving waits for a thread that does not come back, as one that reads from a dead connection.
-_PATIENCE_S = 1.5
 
 
 class Ahead(Generic[_Item]):
@@ -44,6 +42,9 @@ class Ahead(Generic[_Item]):
         thread). Else the thread waits for room.
     should_stop : callable, optional
         While it returns True, no more items are given out: iterating ends, also while it waits for an item.
+    patience_s : float, optional
+        How long leaving waits for a thread that does not come back, as one that reads from a dead connection; it is
+        then left to end by itself. As long as it takes unless given.
 
     Attributes
     ----------
@@ -64,11 +65,13 @@ class Ahead(Generic[_Item]):
         depth: int = 1,
         on_drop: Callable[[_Item], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self.name, self.depth, self.taken = name, depth, 0
         self._items = items
         self._on_drop = on_drop
         self._should_stop = should_stop
+        self._patience_s = patience_s
         self._ready: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -93,7 +96,7 @@ class Ahead(Generic[_Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.leave()
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(self._patience_s)
         if self._thread.is_alive():
             logger.warning("%s: still waiting for its source; left alone, it ends by itself", self.name)
 

@@ -66,7 +66,7 @@ class SourceInfo:
 
 
 #: How long closing waits for a thread that is reading; what waits for a dead connection is then left to end by itself.
-_PATIENCE_S = 1.0
+_PATIENCE_S = 0.4
 
 
 class Source(ABC):

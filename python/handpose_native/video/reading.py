@@ -21,6 +21,8 @@ __all__ = ["POLICIES", "default_policy", "read_frames"]
 
 #: What happens to frames that come faster than they are worked on.
 POLICIES = ("all", "latest", "block")
+#: How long a frame in work is waited for at the end; one that is being waited for may never come.
+_PATIENCE_S = 0.8
 
 
 def default_policy(source: Source) -> str:
@@ -85,7 +87,7 @@ def read_frames(
         book.replaced += 1
 
     drop = on_drop if policy == "latest" else None
-    with Ahead(frames, "read", on_drop=drop, should_stop=should_stop) as ahead:
+    with Ahead(frames, "read", on_drop=drop, should_stop=should_stop, patience_s=_PATIENCE_S) as ahead:
         yield ahead
 
 
