@@ -55,7 +55,7 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--port", type=_port, default=8080, metavar="N", help="0 for any that is free (else 8080)")
     server.add_argument(
         "--token",
-        default=os.environ.get(_TOKEN_VARIABLE),
+        default=os.environ.get(_TOKEN_VARIABLE) or None,
         metavar="TOKEN",
         help=f"what viewers must bring, at least 16 characters (else {_TOKEN_VARIABLE}; else made, where others than "
         "this machine may look)",

@@ -190,19 +190,23 @@ class Application:
         with self._viewers.one_more(name) as viewer:
             response = web.StreamResponse()
             response.content_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-            await self._begin(request, response)
-            # The boundary comes at the end of each picture, since browsers show a picture only once they see it.
-            await response.write(f"--{BOUNDARY}\r\n".encode())
-            jpeg: Jpeg | None = None
-            while True:
-                following = await self._next_picture(jpeg.number if jpeg is not None else self._feed.number - 1)
-                if following is not None:
-                    jpeg = following
-                elif self._feed.ended:
-                    break
-                if jpeg is not None:
-                    await self._send(request, response, jpeg.part, viewer)
+            with contextlib.suppress(ConnectionError):  # the viewer has gone
+                await self._begin(request, response)
+                await self._send_pictures(request, response, viewer)
         return response
+
+    async def _send_pictures(self, request: web.Request, response: web.StreamResponse, viewer: Viewer) -> None:
+        # Further boundaries come at the end of each picture.
+        await response.write(f"--{BOUNDARY}\r\n".encode())
+        jpeg: Jpeg | None = None
+        while True:
+            following = await self._next_picture(jpeg.number if jpeg is not None else self._feed.number - 1)
+            if following is not None:
+                jpeg = following
+            elif self._feed.ended:
+                return
+            if jpeg is not None:
+                await self._send(request, response, jpeg.part, viewer)
 
     async def _next_picture(self, number: int) -> Jpeg | None:
         """Return a picture after the one with this number; None where none comes for a while, or ever."""
@@ -226,23 +230,30 @@ class Application:
         with self._viewers.one_more("") as viewer:
             response = web.StreamResponse()
             response.content_type, response.charset = "text/event-stream", "utf-8"
-            await self._begin(request, response)
-            header = json_text(self._status.header)
-            await self._send(request, response, f"retry: 2000\nevent: header\ndata: {header}\n\n".encode(), viewer)
-            while not (self._feed.ended and number >= self._feed.number):
-                try:
-                    await asyncio.wait_for(self._feed.wait_after(number), _REPEAT_S)
-                except asyncio.TimeoutError:
-                    await self._send(request, response, b":\n\n", viewer)
-                    continue
-                entries = self._feed.entries_after(number)
-                if entries:
-                    number = entries[-1].number
-                    text = "".join(f"event: frame\nid: {entry.number}\ndata: {entry.text}\n\n" for entry in entries)
-                    await self._send(request, response, text.encode(), viewer)
-            ending = json_text({"message": self._status.state.message})
-            await self._send(request, response, f"event: end\ndata: {ending}\n\n".encode(), viewer)
+            with contextlib.suppress(ConnectionError):  # the program has gone
+                await self._begin(request, response)
+                await self._send_events(request, response, viewer, number)
         return response
+
+    async def _send_events(
+        self, request: web.Request, response: web.StreamResponse, viewer: Viewer, number: int
+    ) -> None:
+        """Send the entries after one with this number."""
+        header = json_text(self._status.header)
+        await self._send(request, response, f"retry: 2000\nevent: header\ndata: {header}\n\n".encode(), viewer)
+        while not (self._feed.ended and number >= self._feed.number):
+            try:
+                await asyncio.wait_for(self._feed.wait_after(number), _REPEAT_S)
+            except asyncio.TimeoutError:
+                await self._send(request, response, b":\n\n", viewer)
+                continue
+            entries = self._feed.entries_after(number)
+            if entries:
+                number = entries[-1].number
+                text = "".join(f"event: frame\nid: {entry.number}\ndata: {entry.text}\n\n" for entry in entries)
+                await self._send(request, response, text.encode(), viewer)
+        ending = json_text({"message": self._status.state.message})
+        await self._send(request, response, f"event: end\ndata: {ending}\n\n".encode(), viewer)
 
     async def _status_json(self, request: web.Request) -> web.StreamResponse:
         self.status_asked_s = time.monotonic()

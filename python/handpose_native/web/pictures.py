@@ -79,7 +79,7 @@ class Pictures:
         self._draws = draws
         self._quality = quality
         self._period_s = 1 / fps
-        self._began_s = 0.0
+        self._due_s = 0.0
         self._newest: Jpeg | None = None
         self._coming: asyncio.Task[None] | None = None
         # One thread of its own, because the work is done without the GIL and must not keep the event loop.
@@ -103,16 +103,18 @@ class Pictures:
 
     async def _encode_next(self) -> None:
         try:
-            await asyncio.sleep(max(self._began_s + self._period_s - time.monotonic(), 0.0))
+            await asyncio.sleep(max(self._due_s - time.monotonic(), 0.0))
             last = self._newest.number if self._newest is not None else 0
             await self._feed.wait_after(last)
             shot = self._feed.newest
             if shot is None or shot.number == last:  # the end has come instead
                 return
-            self._began_s = time.monotonic()
+            began_s = time.monotonic()
+            # A late one is made up for by the next; else a source of just this rate would lose some.
+            self._due_s = max(self._due_s, began_s - self._period_s) + self._period_s
             self._newest = await asyncio.get_running_loop().run_in_executor(self._pool, self._encode, shot)
             self.encoded += 1
-            self.encode_s += time.monotonic() - self._began_s
+            self.encode_s += time.monotonic() - began_s
         finally:
             self._coming = None
 

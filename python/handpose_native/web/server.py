@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from ..errors import ArgumentError, VideoError
 from ..video.base import reason_of
@@ -109,6 +110,7 @@ class Server:
         self._pictures = Pictures(self._feed, draws=draws, quality=quality, fps=fps)
         self._status = Status(source, self._feed, report)
         self._viewers = Viewers(max_viewers)
+        self._arriving = 0
         self._silent: set[object] = set()
         self._site = Application(self._feed, self._pictures, self._status, self._viewers, access, self._silent.discard)
         self._access = access
@@ -185,6 +187,7 @@ class Server:
         self._feed.attach(loop)
         runner = web.AppRunner(
             self._site.app,
+            logger=_requests_logger(),
             access_log=None,  # addresses may hold the token
             handler_cancellation=True,  # of viewers that have gone
             keepalive_timeout=_SILENT_S,
@@ -209,13 +212,19 @@ class Server:
 
         aiohttp limits neither the number of connections nor (before 3.14.5) how long a new one says nothing.
         """
-        if len(server.connections) >= self._viewers.limit + _FURTHER_CONNECTIONS:
+        assert self._loop is not None
+        if len(server.connections) + self._arriving >= self._viewers.limit + _FURTHER_CONNECTIONS:
             return _Refusing()
         connection = server()
+        # The event loop tells the server of it right after what it is asked here.
+        self._arriving += 1
+        self._loop.call_soon(self._arrived)
         self._silent.add(connection)
-        assert self._loop is not None
         self._loop.call_later(_SILENT_S, self._close_silent, connection)
         return connection
+
+    def _arrived(self) -> None:
+        self._arriving -= 1
 
     def _close_silent(self, connection: web.RequestHandler) -> None:
         if connection in self._silent:
@@ -226,6 +235,17 @@ class Server:
         self._pictures.close()
         for one in self._sockets:
             one.close()
+
+
+def _requests_logger() -> logging.Logger:
+    """Return what aiohttp logs to: mistakes of this server, but not those of whoever asks."""
+    requests = logging.getLogger(f"{__name__}.requests")
+    requests.addFilter(_is_our_mistake)
+    return requests
+
+
+def _is_our_mistake(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 class _Refusing(asyncio.Protocol):

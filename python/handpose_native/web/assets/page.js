@@ -83,7 +83,7 @@ function showSpeed(status) {
   part("stages").replaceChildren(...rows.map(([name, times]) => {
     const row = document.createElement("tr");
     if (name === limit) row.className = "limit";
-    const head = make("th", name);
+    const head = make("th", name === "read" ? "read, waiting" : name);
     head.scope = "row";
     row.append(head, ...[times.median, times.p95, times.p99].map((value) => make("td", number(value, 2))));
     return row;
@@ -96,8 +96,8 @@ function showHands(status) {
     const row = document.createElement("tr");
     const head = make("th", hand.handedness || "hand");
     head.scope = "row";
-    row.append(head, make("td", hand.track_id === null ? "–" : hand.track_id));
-    row.append(...[hand.handedness_score, hand.presence].map((value) => make("td", number(value, 2))));
+    row.append(head, ...[hand.handedness_score, hand.presence].map((value) => make("td", number(value, 2))));
+    row.append(make("td", hand.track_id === null ? "–" : hand.track_id));
     return row;
   });
   if (!rows.length) {
