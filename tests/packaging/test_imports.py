@@ -28,7 +28,7 @@ KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}
 MAY_IMPORT_NATIVE = KERNEL_FACES | {"picture", "__init__", "diagnostics"}
 # Packages of the third layer stand beside each other.
 APART = {"models", "backends", "video", "tracking", "synthetic"}
-# Modules that are themselves imported only when used, by `web.open_server`.
+# Modules that are themselves imported only when used, by `web.load_server`.
 SERVER = {Path("web") / name for name in ("application.py", "metrics.py", "server.py")}
 OPTIONAL = {
     "PIL", "acl", "ai_edge_litert", "aiohttp", "av", "cv2", "imageio", "onnx", "onnxruntime", "prometheus_client",

@@ -17,7 +17,7 @@ from aiohttp import web
 from ..video.keypoints import json_text
 from .access import Refusal
 from .metrics import Metrics
-from .pictures import BOUNDARY
+from .pictures import BOUNDARY, PART_HEAD
 from .viewers import TooManyViewers
 
 if TYPE_CHECKING:
@@ -196,8 +196,7 @@ class Application:
         return response
 
     async def _send_pictures(self, request: web.Request, response: web.StreamResponse, viewer: Viewer) -> None:
-        # Further boundaries come at the end of each picture.
-        await response.write(f"--{BOUNDARY}\r\n".encode())
+        await response.write(PART_HEAD)  # each picture brings that of the next
         jpeg: Jpeg | None = None
         while True:
             following = await self._next_picture(jpeg.number if jpeg is not None else self._feed.number - 1)

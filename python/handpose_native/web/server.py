@@ -42,7 +42,7 @@ _FURTHER_CONNECTIONS = 32
 #: A connection that has asked nothing for so long is closed, new or used.
 _SILENT_S = 15.0
 #: How long leaving waits for answers that are on their way, and for the thread.
-_LAST_ANSWERS_S, _THREAD_S = 0.3, 1.5
+_LAST_ANSWERS_S, _THREAD_S = 0.2, 1.5
 #: A page asks for the status about once a second; where none has for so long there is none.
 _PAGE_IS_OPEN_S = 3.0
 _MAX_LINE_BYTES = 4096

@@ -44,7 +44,8 @@ function stopVideo() {
 
 function keepVideo(status) {
   const wanted = !paused && !document.hidden;
-  if (!wanted) return;
+  // Before there is a picture the stream would keep the browser waiting for the page to be complete.
+  if (!wanted || !status.newest) return;
   const sent = status.viewer !== null;
   const due = performance.now() - startedMs > START_AGAIN_AFTER_MS;
   if (!sent && due && !(ended && part("video").naturalWidth)) startVideo();
@@ -199,5 +200,4 @@ document.addEventListener("visibilitychange", () => {
 });
 window.addEventListener("pagehide", stopVideo);
 
-startVideo();
-run();
+window.addEventListener("load", run);
