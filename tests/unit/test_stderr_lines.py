@@ -52,5 +52,7 @@ def test_opening_models_writes_nothing_to_stderr(tmp_path: Path) -> None:
     from tests import litert_networks
 
     path = litert_networks.save_affine(tmp_path / "a.tflite", (1, 6, 8, 3))
-    code = "import sys\nfrom handpose_native.backends import open_backend as opened\nfor _ in 'ab': opened(sys.argv[1]).close()"
+    code = (
+        "import sys; from handpose_native.backends import open_backend as run\nfor _ in 0, 1: run(sys.argv[1]).close()"
+    )
     assert stderr_of(code, str(path)) == ""
