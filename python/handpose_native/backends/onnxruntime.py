@@ -36,8 +36,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 #: Fatal only: errors of ONNX Runtime also come as exceptions, and its own lines would spoil the terminal.
 _LOG_SEVERITY = 4
-#: Its threads sleep between runs instead of spinning: the other stages of the chain need the cores (two cores, UNet: 1.6
-#: times the frames per second with GIF written, at 0.75 of the CPU time, and no fewer where nothing else runs).
+#: Its threads sleep between runs instead of spinning: the other stages of the chain need the cores (UNet on two cores:
+#: 1.6 times the frames per second with GIF written, at 0.75 of the CPU time, and no fewer where nothing else runs).
 _SPINNING = "0"
 
 
