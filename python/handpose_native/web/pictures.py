@@ -99,8 +99,6 @@ class Pictures:
 
     def close(self) -> None:
         """Let the thread end."""
-        if self._coming is not None:
-            self._coming.cancel()
         self._pool.shutdown(wait=False)
 
     async def _encode_next(self) -> None:
