@@ -41,8 +41,8 @@ _BACKLOG = 32
 _FURTHER_CONNECTIONS = 32
 #: A connection that has asked nothing for so long is closed, new or used.
 _SILENT_S = 15.0
-#: How long leaving waits for answers that are on their way, and for the thread.
-_LAST_ANSWERS_S, _THREAD_S = 0.2, 1.5
+#: How long leaving waits for answers that are on their way (twice, where a viewer has stalled), and for the thread.
+_LAST_ANSWERS_S, _THREAD_S = 0.1, 1.0
 #: A page asks for the status about once a second; where none has for so long there is none.
 _PAGE_IS_OPEN_S = 3.0
 _MAX_LINE_BYTES = 4096
