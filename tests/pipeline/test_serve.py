@@ -22,6 +22,7 @@ from tests.web_client import Camera, Site, hand, read_all, read_until, result, s
 import handpose_native as hp  # noqa: E402
 from handpose_native.web import Access, application, load_server, server, status  # noqa: E402
 
+from .conftest import Demo  # noqa: E402
 from .mjpeg_camera import until  # noqa: E402
 
 TOKEN = "0123456789abcdef"
@@ -35,9 +36,6 @@ PATHS = [
 def no_thread_is_left() -> Any:
     yield
     assert until(lambda: "serve" not in {thread.name for thread in threading.enumerate()})
-
-
-# -- what is answered ------------------------------------------------------------------------------------------------
 
 
 def test_the_page_and_its_parts_come_from_here_alone() -> None:
@@ -243,9 +241,6 @@ def test_metrics_follow_the_rules_of_prometheus() -> None:
         assert one.get("/metrics", Accept="application/openmetrics-text").text.endswith("# EOF\n")
 
 
-# -- who may look ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_without_the_token_nothing_is_told(path: str) -> None:
     with site(token=TOKEN) as one:
@@ -295,9 +290,6 @@ def test_pages_of_others_read_nothing_unless_they_are_named() -> None:
         assert one.get("/keypoints.json", "OPTIONS", Origin="https://evil.example").status == 401
 
 
-# -- limits ----------------------------------------------------------------------------------------------------------
-
-
 def test_there_is_room_for_so_many_viewers_and_for_more_once_one_leaves() -> None:
     with site(max_viewers=3) as one:
         one.show(0)
@@ -334,6 +326,24 @@ def test_a_viewer_that_stops_reading_holds_up_nobody_and_is_let_go(monkeypatch: 
                 break
         assert until(lambda: one.get("/status.json").json["viewers"]["now"] == 1)
         assert all(len(read_all(connection)) < 8e6 for connection in stalled)
+
+
+def test_a_run_finds_the_same_whoever_looks(demo: Demo, tmp_path: Path) -> None:
+    alone, watched = tmp_path / "alone.jsonl", tmp_path / "watched.jsonl"
+    with hp.Pipeline(demo.model) as pipe:
+        pipe.run(demo.clip, keypoints=alone)
+        with site(fps=1000) as one:
+            for _ in range(3):
+                one.open("/video.mjpeg", receive_bytes=4096)  # never read
+            events = one.open("/events")
+            read_until(events, b"event: header")
+            report = pipe.run(demo.clip, keypoints=watched, on_frame=one.server.show)
+            data = read_until(events, f"id: {len(demo.truth)}\n".encode())
+            jpeg = one.get("/picture.jpg")
+    assert report.frames == len(demo.truth)
+    assert watched.read_bytes() == alone.read_bytes()
+    assert len(re.findall(rb"event: frame", data)) == len(demo.truth)
+    assert int(jpeg.headers["X-Frame"]) == len(demo.truth) - 1
 
 
 @pytest.mark.parametrize(
@@ -390,9 +400,6 @@ def test_more_connections_than_needed_are_refused(monkeypatch: pytest.MonkeyPatc
         assert one.connect().recv(10) == b""
         kept[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200 OK" in kept[0].recv(4096)
-
-
-# -- beginning and end -----------------------------------------------------------------------------------------------
 
 
 def test_leaving_ends_all_streams() -> None:

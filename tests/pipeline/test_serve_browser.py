@@ -167,7 +167,7 @@ def test_a_stream_that_was_let_go_begins_again(browser: Any) -> None:
         assert until(lambda: shows(browser, 70))
 
 
-def test_pause_takes_no_more_pictures(browser: Any) -> None:
+def test_pause_keeps_the_picture_and_takes_no_more(browser: Any) -> None:
     with site() as one:
         one.show(0)
         look(browser, one)
@@ -177,7 +177,8 @@ def test_pause_takes_no_more_pictures(browser: Any) -> None:
 
         assert until(lambda: shows(browser, 0) and viewers() == 1)
         browser.find_element("id", "pause").click()
-        assert until(lambda: viewers() == 0)
+        assert until(lambda: viewers() == 0 and shows(browser, 0))
+        one.show(20)
         assert browser.find_element("id", "pause").get_attribute("aria-pressed") == "true"
         browser.find_element("id", "pause").click()
         one.show(50)
