@@ -18,6 +18,8 @@ _OPTIONAL = {
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "ai_edge_litert": ("ai-edge-litert",),
+    "aiohttp": ("aiohttp",),
+    "prometheus_client": ("prometheus-client",),
     "onnx": ("onnx",),
     "torch": ("torch",),
 }
