@@ -100,7 +100,6 @@ def _serve(options: argparse.Namespace) -> int:
             opened,
             lambda: pipeline.last_report,
             access,
-            host=options.host,
             port=options.port,
             draws=not options.output,
             max_viewers=options.max_viewers,
