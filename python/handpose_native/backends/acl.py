@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ArgumentError, DeviceError
 from .acl_memory import AclTensor
-from .acl_model import describe_model, load_model
+from .acl_model import AclDescription, load_model
 from .acl_runtime import acquire_device, interrupts_held
 from .arguments import check_arguments
 from .base import Backend
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .acl_model import AclModel
+    from .acl_model import AclTensors
     from .acl_runtime import AclDevice
-    from .base import TensorInfo
 
 __all__ = ["AclBackend"]
+
+_Item = TypeVar("_Item")
 
 logger = logging.getLogger(__name__)
 
@@ -130,16 +132,13 @@ class AclBackend(Backend):
                 self._device = acquire_device(device_id, id(self), self._give_back)
                 self._library = self._device.library
                 with self._device.current():
-                    self._model = self._build(input_layout, input_hw, image_input)
+                    self._build(input_layout, input_hw, image_input)
             undo.pop_all()
-        self.inputs, self.outputs = self._model.inputs, self._model.outputs
         self.metadata = {}
         self.device = self._describe(device_id)
         logger.info("%s: %s", self._file, self.device)
 
-    def _build(
-        self, input_layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None
-    ) -> AclModel:
+    def _build(self, input_layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None) -> None:
         """Make all that the runs need, kind by kind, so that it is given back in the documented order: the reverse."""
         library, keep = self._library, self._resources
         streams, models, sets = [], [], []
@@ -149,31 +148,37 @@ class AclBackend(Backend):
             streams.append(stream)
         for _ in streams:
             models.append(load_model(library, self._file, keep))
-        model = describe_model(library, self._file, models[0], input_layout, input_hw, image_input)
+        description = AclDescription(library, self._file, models[0], keep)
         for _ in range(2 * self.slots):
             sets.append(library.handle("mdl.create_dataset"))
             keep.callback(library.status, "mdl.destroy_dataset", sets[-1])
-        for slot in range(self.slots):
-            input_set, output_set = sets[2 * slot : 2 * slot + 2]
-            inputs = self._fill(input_set, model.all_inputs, model.input_nbytes)
-            outputs = self._fill(output_set, model.outputs, model.output_nbytes)
-            for tensor in inputs:
-                tensor.clear()
-            if model.batch_index is not None:
-                arguments = (models[slot], input_set, model.batch_index, model.batch)
-                library.status("mdl.set_dynamic_batch_size", *arguments)
-            given = tuple(one for index, one in enumerate(inputs) if index != model.batch_index)
-            views = tuple(one.array for one in outputs)
-            self._slots.append(_Slot(streams[slot], models[slot], input_set, output_set, given, outputs, views))
-        for one in self._slots:
-            keep.callback(self._settle, one)
-        return model
+        input_sets, output_sets = sets[: self.slots], sets[self.slots :]
 
-    def _fill(self, dataset: int, infos: tuple[TensorInfo, ...], nbytes: tuple[int, ...]) -> tuple[AclTensor, ...]:
+        batch_index = description.batch_index
+        inputs = description.inputs(input_layout, input_hw, image_input)
+        input_tensors = [self._fill(dataset, inputs) for dataset in input_sets]
+        for tensor in chain.from_iterable(input_tensors):
+            tensor.clear()
+        if batch_index is not None:
+            for model, dataset in zip(models, input_sets):
+                library.status("mdl.set_dynamic_batch_size", model, dataset, batch_index, description.batch)
+        outputs = description.outputs()
+        output_tensors = [self._fill(dataset, outputs) for dataset in output_sets]
+
+        self.inputs = _without(inputs.infos, batch_index)
+        self.outputs = outputs.infos
+        for slot in range(self.slots):
+            given, results = _without(input_tensors[slot], batch_index), output_tensors[slot]
+            views = tuple(one.array for one in results)
+            parts = (streams[slot], models[slot], input_sets[slot], output_sets[slot])
+            self._slots.append(_Slot(*parts, given, results, views))
+            keep.callback(self._settle, self._slots[slot])
+
+    def _fill(self, dataset: int, described: AclTensors) -> tuple[AclTensor, ...]:
         """Make the memory of a data set."""
         library, keep = self._library, self._resources
         tensors = []
-        for info, size in zip(infos, nbytes):
+        for info, size in zip(described.infos, described.nbytes):
             tensors.append(AclTensor(library, info, size, keep))
             buffer = library.handle("create_data_buffer", tensors[-1].device_address, size)
             keep.callback(library.status, "destroy_data_buffer", buffer)
@@ -267,3 +272,7 @@ class AclBackend(Backend):
                     self._slots.clear()
             finally:
                 device.release(id(self))
+
+
+def _without(items: tuple[_Item, ...], index: int | None) -> tuple[_Item, ...]:
+    return tuple(one for place, one in enumerate(items) if place != index)

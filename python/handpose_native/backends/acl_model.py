@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .acl_runtime import AclLibrary
 
-__all__ = ["AclModel", "describe_model", "load_model"]
+__all__ = ["AclDescription", "AclTensors", "load_model"]
 
 #: ``aclDataType`` of acl/acl_base.h, by what NumPy calls it; 13 is STRING, 27 BF16, which it does not have.
 _DTYPES: dict[int, str] = {
@@ -45,32 +45,19 @@ _BATCH_INPUT, _AIPP_INPUT = "ascend_mbatch_shape_data", "ascend_dynamic_aipp_dat
 
 
 @dataclass(frozen=True)
-class AclModel:
-    """Description of a model.
+class AclTensors:
+    """All inputs or all outputs of a model.
 
     Attributes
     ----------
-    all_inputs : tuple of TensorInfo
+    infos : tuple of TensorInfo
         In the model's order, at the smallest of its batch sizes.
-    outputs : tuple of TensorInfo
-    input_nbytes, output_nbytes : tuple of int
+    nbytes : tuple of int
         What the model asks for; more than the infos have where it has several batch sizes.
-    batch_index : int or None
-        The input that holds the batch size, where the model has several.
-    batch : int
     """
 
-    all_inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    input_nbytes: tuple[int, ...]
-    output_nbytes: tuple[int, ...]
-    batch_index: int | None
-    batch: int
-
-    @property
-    def inputs(self) -> tuple[TensorInfo, ...]:
-        """Those that are for the caller to write."""
-        return tuple(one for index, one in enumerate(self.all_inputs) if index != self.batch_index)
+    infos: tuple[TensorInfo, ...]
+    nbytes: tuple[int, ...]
 
 
 def load_model(library: AclLibrary, file: Path, resources: ExitStack) -> int:
@@ -100,41 +87,6 @@ def load_model(library: AclLibrary, file: Path, resources: ExitStack) -> int:
     return int(model)
 
 
-def describe_model(
-    library: AclLibrary,
-    file: Path,
-    model: int,
-    input_layout: str | None,
-    input_hw: tuple[int, int] | None,
-    image: str | int | None,
-) -> AclModel:
-    """Read what a loaded model takes and returns.
-
-    Parameters
-    ----------
-    library : AclLibrary
-    file : Path
-        For messages.
-    model : int
-    input_layout, input_hw, image
-        As for :func:`~handpose_native.backends.open_backend`.
-
-    Raises
-    ------
-    ModelError
-        If sizes in the model disagree, or it needs what is not supported; before anything is run.
-    DeviceError
-        If the runtime fails.
-    """
-    description = library.handle("mdl.create_desc")
-    try:
-        library.status("mdl.get_desc", description, model)
-        reader = _Reader(library, file, model, description)
-        return reader.read(input_layout, input_hw, image)
-    finally:
-        library.status("mdl.destroy_desc", description)
-
-
 @dataclass(frozen=True)
 class _Tensor:
     """One input or output as the model has it: sizes may be open (-1), bytes are those of the largest batch."""
@@ -146,42 +98,87 @@ class _Tensor:
     nbytes: int
 
 
-class _Reader:
-    """Reads one model's description."""
+class AclDescription:
+    """Description of a loaded model.
 
-    def __init__(self, library: AclLibrary, file: Path, model: int, description: int) -> None:
-        self._library, self._file = library, file
-        self._model, self._description = model, description
+    Parameters
+    ----------
+    library : AclLibrary
+    file : Path
+        For messages.
+    model : int
+    resources : ExitStack
+        Takes over the description.
 
-    def read(self, input_layout: str | None, input_hw: tuple[int, int] | None, image: str | int | None) -> AclModel:
-        mdl = self._library.acl.mdl
-        inputs = [self._tensor("input", index) for index in range(mdl.get_num_inputs(self._description))]
-        outputs = [self._tensor("output", index) for index in range(mdl.get_num_outputs(self._description))]
-        names = [one.name for one in inputs]
+    Attributes
+    ----------
+    batch_index : int or None
+        The input that holds the batch size, where the model was made for several.
+    batch : int
+        The smallest of these; 1 where there is no such input.
+
+    Raises
+    ------
+    ModelError
+        From all methods, if sizes in the model disagree, or it needs what is not supported; before anything is run.
+    DeviceError
+        If the runtime fails.
+    """
+
+    def __init__(self, library: AclLibrary, file: Path, model: int, resources: ExitStack) -> None:
+        self._library, self._file, self._model = library, file, model
+        self._description = library.handle("mdl.create_desc")
+        resources.callback(library.status, "mdl.destroy_desc", self._description)
+        library.status("mdl.get_desc", self._description, model)
+        self._inputs = self._read("input")
+        names = [one.name for one in self._inputs]
         if _AIPP_INPUT in names:
             raise ModelError(
-                f"{self._file}: the model has a dynamic AIPP, which is set anew for each run; convert it with a static "
-                "one (aipp_mode: static)"
+                f"{file}: the model has a dynamic AIPP, which is set anew for each run; convert it with a static one "
+                "(aipp_mode: static)"
             )
-        batch_index = names.index(_BATCH_INPUT) if _BATCH_INPUT in names else None
-        batches = self._batches() if batch_index is not None else [1]
-        for_caller = [(one.name, one.dims) for index, one in enumerate(inputs) if index != batch_index]
-        if not for_caller or not outputs:
-            raise ModelError(f"{self._file}: the model has no {'output' if for_caller else 'input'}")
-        image_name = for_caller[image_index(self._file, for_caller, image)][0]
-        return AclModel(
-            all_inputs=tuple(
-                self._image(index, one, batches, input_layout, input_hw)
-                if one.name == image_name
-                else self._other("input", one, batches)
-                for index, one in enumerate(inputs)
-            ),
-            outputs=tuple(self._other("output", one, batches) for one in outputs),
-            input_nbytes=tuple(one.nbytes for one in inputs),
-            output_nbytes=tuple(one.nbytes for one in outputs),
-            batch_index=batch_index,
-            batch=min(batches),
-        )
+        self.batch_index = names.index(_BATCH_INPUT) if _BATCH_INPUT in names else None
+        self._batches = [1] if self.batch_index is None else self._read_batches()
+        self.batch = min(self._batches)
+
+    def inputs(
+        self, input_layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None
+    ) -> AclTensors:
+        """Return all inputs; arguments as for :func:`~handpose_native.backends.open_backend`."""
+        for_caller = [(one.name, one.dims) for index, one in enumerate(self._inputs) if index != self.batch_index]
+        if not for_caller:
+            raise ModelError(f"{self._file}: the model has no input")
+        image = for_caller[image_index(self._file, for_caller, image_input)][0]
+        infos = [
+            self._image(index, one, input_layout, input_hw)
+            if one.name == image
+            else other_info(self._file, one.name, self._sized("input", one), one.dtype)
+            for index, one in enumerate(self._inputs)
+        ]
+        return AclTensors(tuple(infos), tuple(one.nbytes for one in self._inputs))
+
+    def outputs(self) -> AclTensors:
+        """Return all outputs; where the model has several batch sizes, once one is set."""
+        outputs = self._read("output")
+        infos = []
+        for index, one in enumerate(outputs):
+            shape = self._sized("output", one)
+            if self.batch_index is not None:
+                (dims,) = self._library.values("mdl.get_cur_output_dims", self._description, index)
+                shape = tuple(dims["dims"])
+                if math.prod(shape) * one.dtype.itemsize > one.nbytes:
+                    raise ModelError(
+                        f"{self._file}: output {one.name!r}, {one.dtype} {shape}, does not fit the {one.nbytes} bytes "
+                        "that the model has for it"
+                    )
+            infos.append(other_info(self._file, one.name, shape, one.dtype, "output"))
+        return AclTensors(tuple(infos), tuple(one.nbytes for one in outputs))
+
+    def _read(self, kind: str) -> list[_Tensor]:
+        count = int(getattr(self._library.acl.mdl, f"get_num_{kind}s")(self._description))
+        if count < 1:
+            raise ModelError(f"{self._file}: the model has no {kind}")
+        return [self._tensor(kind, index) for index in range(count)]
 
     def _tensor(self, kind: str, index: int) -> _Tensor:
         mdl = self._library.acl.mdl
@@ -196,43 +193,36 @@ class _Reader:
         layout = getattr(mdl, f"get_{kind}_format")(self._description, index)
         return _Tensor(name, tuple(dims["dims"]), np.dtype(_DTYPES[code]), layout, int(nbytes))
 
-    def _batches(self) -> list[int]:
-        """Return the batch sizes that the model was made for."""
+    def _read_batches(self) -> list[int]:
         (found,) = self._library.values("mdl.get_dynamic_batch", self._description)
         batches = [int(batch) for batch in found["batch"][: found["batchCount"]]]
         if not batches:
-            raise ModelError(f"{self._file}: the sizes of a model may be open in the batch only")
+            raise ModelError(
+                f"{self._file}: the sizes of a model may be open in the batch only, not in height or width"
+            )
         return batches
 
     def _image(
-        self,
-        index: int,
-        tensor: _Tensor,
-        batches: list[int],
-        input_layout: str | None,
-        input_hw: tuple[int, int] | None,
+        self, index: int, tensor: _Tensor, input_layout: str | None, input_hw: tuple[int, int] | None
     ) -> TensorInfo:
-        """Describe the image input. With an AIPP it is uint8 NHWC whatever the network inside takes."""
-        by_aipp = tensor.dtype == np.uint8 and self._has_aipp(index)
+        """Describe the image input. With an AIPP it is uint8 NHWC, whatever the network inside takes."""
+        by_aipp = self._has_aipp(index)
         layout = "NHWC" if by_aipp and input_layout is None else input_layout
         if layout is None and len(tensor.dims) == 4 and tensor.dims[1] == tensor.dims[3]:
             layout = _LAYOUTS.get(tensor.layout)
-        shape = self._sized("input", tensor, batches, " (its AIPP must take RGB888_U8)" if by_aipp else "")
+        shape = self._sized("input", tensor, " (its AIPP must take RGB888_U8)" if by_aipp else "")
         info = image_info(self._file, tensor.name, shape, tensor.dtype, layout, input_hw)
-        if by_aipp and info.layout != "NHWC":
+        if by_aipp and not (info.layout == "NHWC" and info.dtype == np.uint8):
             raise ModelError(
-                f"{self._file}: input {tensor.name!r} has an AIPP and so is NHWC; input_layout is {layout!r}"
+                f"{self._file}: input {tensor.name!r} has an AIPP, so it must be uint8 NHWC; it is {info.dtype} {layout}"
             )
         return replace(info, normalises=by_aipp)
 
-    def _other(self, kind: str, tensor: _Tensor, batches: list[int]) -> TensorInfo:
-        return other_info(self._file, tensor.name, self._sized(kind, tensor, batches), tensor.dtype, kind)
-
-    def _sized(self, kind: str, tensor: _Tensor, batches: list[int], hint: str = "") -> tuple[int, ...]:
+    def _sized(self, kind: str, tensor: _Tensor, hint: str = "") -> tuple[int, ...]:
         """Return the shape at the smallest batch; that at the largest must be as many bytes as the model asks for."""
-        largest, smallest = ((batch, *tensor.dims[1:]) for batch in (max(batches), min(batches)))
-        if tensor.dims[:1] != (-1,):
-            largest = smallest = tensor.dims
+        largest = smallest = tensor.dims
+        if tensor.dims[:1] == (-1,):
+            largest, smallest = ((batch, *tensor.dims[1:]) for batch in (max(self._batches), self.batch))
         nbytes = math.prod(largest) * tensor.dtype.itemsize
         if nbytes != tensor.nbytes:
             raise ModelError(

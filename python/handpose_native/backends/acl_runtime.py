@@ -141,16 +141,18 @@ class AclDevice:
         self._users: dict[int, Callable[[], None]] = {}
         self._resources = ExitStack()
         with ExitStack() as undo:
+            before = _context_to_keep(library)
             # Who initialised the runtime has chosen the devices, too; a context of our own does not touch that.
             if library.owned:
                 library.status("rt.set_device", index)
                 undo.callback(library.status, "rt.reset_device", index)
-            before = _current_context(library)
             (self._context,) = library.values("rt.create_context", index)
-            _contexts.add(self._context)
-            undo.callback(library.status, "rt.destroy_context", self._context)
-            if before and before not in _contexts and not library.owned:
+            _living.add(self._context)
+            undo.callback(self._destroy_context)
+            if before:
                 library.status("rt.set_context", before)
+            else:
+                _thread.context = self._context
             self._resources = undo.pop_all()
 
     @contextmanager
@@ -166,16 +168,22 @@ class AclDevice:
         """
         if not self.is_usable():
             raise DeviceError(_FORKED)
-        before = _current_context(self.library)
+        before = _context_to_keep(self.library)
         if before == self._context:
             yield
             return
         self.library.status("rt.set_context", self._context)
+        if not before:
+            _thread.context = self._context
         try:
             yield
         finally:
-            if before and before not in _contexts:
+            if before:
                 self.library.status("rt.set_context", before)
+
+    def _destroy_context(self) -> None:
+        _living.discard(self._context)
+        self.library.status("rt.destroy_context", self._context)
 
     def is_usable(self) -> bool:
         """Tell whether this is the process that started the runtime, not one forked from it."""
@@ -205,8 +213,17 @@ _lock = threading.RLock()
 _library: AclLibrary | None = None
 _started_in: int | None = None
 _devices: dict[int, AclDevice] = {}
-#: All that were ever made here. One that is destroyed may still be current in a thread; it is not to be put back.
-_contexts: set[int] = set()
+#: Contexts made here that are not destroyed.
+_living: set[int] = set()
+
+
+class _Thread(threading.local):
+    """What is known of each thread: the context of ours that it was left with."""
+
+    context = 0
+
+
+_thread = _Thread()
 
 
 def acquire_device(index: int, user: int, close: Callable[[], None]) -> AclDevice:
@@ -278,10 +295,13 @@ def interrupts_held() -> Iterator[None]:
             before(signal.SIGINT, received[0])
 
 
-def _current_context(library: AclLibrary) -> int:
-    """Return the thread's context, 0 for none: what the runtime then says of it differs by version."""
+def _context_to_keep(library: AclLibrary) -> int:
+    """Return the thread's context, 0 for none or one of ours that is gone, which the runtime must not be asked for."""
+    if _thread.context and _thread.context not in _living:
+        _thread.context = 0
+        return 0
     context, code = library.acl.rt.get_context()
-    return 0 if code else int(context)
+    return 0 if code else int(context)  # the code for none differs by version
 
 
 def _import_acl() -> Any:
