@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ _DTYPES: dict[int, str] = {
 _LAYOUTS = {0: "NCHW", 1: "NHWC"}
 #: ``aclmdlInputAippType`` of acl/acl_mdl.h.
 _STATIC_AIPP = 1
+#: ATC calls an output "node:index:name" where the network calls it "name".
+_OWN_NAME = re.compile(r"^.+?:\d+:(?=.)")
 #: Names that ATC gives to inputs that it adds.
 _BATCH_INPUT, _AIPP_INPUT = "ascend_mbatch_shape_data", "ascend_dynamic_aipp_data"
 
@@ -183,8 +186,8 @@ class AclDescription:
     def _tensor(self, kind: str, index: int) -> _Tensor:
         mdl = self._library.acl.mdl
         name = str(getattr(mdl, f"get_{kind}_name_by_index")(self._description, index))
-        if kind == "output":  # ATC writes "node:0:name" for an output that ONNX calls "name"
-            name = name.split(":")[-1] if name.count(":") == 2 else name
+        if kind == "output":
+            name = _OWN_NAME.sub("", name)
         (dims,) = self._library.values(f"mdl.get_{kind}_dims", self._description, index)
         code = getattr(mdl, f"get_{kind}_data_type")(self._description, index)
         if code not in _DTYPES:
@@ -214,7 +217,7 @@ class AclDescription:
         info = image_info(self._file, tensor.name, shape, tensor.dtype, layout, input_hw)
         if by_aipp and not (info.layout == "NHWC" and info.dtype == np.uint8):
             raise ModelError(
-                f"{self._file}: input {tensor.name!r} has an AIPP, so it must be uint8 NHWC; it is {info.dtype} {layout}"
+                f"{self._file}: input {tensor.name!r} has an AIPP, so is uint8 NHWC, but here {info.dtype} {info.layout}"
             )
         return replace(info, normalises=by_aipp)
 

@@ -178,11 +178,13 @@ class AclDevice:
         try:
             yield
         finally:
-            if before:
-                self.library.status("rt.set_context", before)
+            if before and self.library.acl.rt.set_context(before):
+                logger.warning("acl: the context that this thread had before could not be put back")
 
     def _destroy_context(self) -> None:
         _living.discard(self._context)
+        if _thread.context == self._context:
+            _thread.context = 0
         self.library.status("rt.destroy_context", self._context)
 
     def is_usable(self) -> bool:
