@@ -120,7 +120,7 @@ def test_an_aipp_for_other_pictures_is_refused(board: Board, tmp_path: Path) -> 
 def test_a_dynamic_aipp_is_refused(board: Board, tmp_path: Path) -> None:
     network = networks.save_marker_network(tmp_path / "m.onnx", (48, 64))
     model = board.om(network, insert_op_conf="aipp_op { aipp_mode: dynamic max_src_image_size: 20000 }")
-    with pytest.raises(ModelError, match="dynamic AIPP.*static"):
+    with pytest.raises(ModelError, match=r"dynamic AIPP.*static"):
         open_backend(model)
 
 
@@ -176,7 +176,7 @@ def test_constant_inputs_are_written_once(board: Board, tmp_path: Path) -> None:
         assert board.calls("rt.memcpy_async") - before == 3 * copies
         with pytest.raises(ArgumentError, match=r"input 'matrix' must be float32 \(3, 3\)"):
             npu.set_constant(0, np.zeros((2, 2)))
-        with pytest.raises(ArgumentError, match="index must be 0..1"):
+        with pytest.raises(ArgumentError, match=r"index must be 0\.\.1"):
             npu.set_constant(2, 0)
 
 
@@ -211,7 +211,7 @@ def test_flushing_serves_boards_whose_caches_are_not_coherent(blank_board: Board
         assert npu.device.endswith(", flush")
         assert [float(run(npu, value)[0].max()) for value in (1.0, 2.0)] == [1.0, 2.0]
     with open_backend(model) as npu:
-        assert not run(npu, 3.0)[0].max() == 3.0  # else the test above would show nothing
+        assert run(npu, 3.0)[0].max() != 3.0  # else the test above would show nothing
 
 
 def test_other_threads_run_while_one_waits(board: Board, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_files_that_are_no_models_for_this_chip(board: Board, tmp_path: Path) ->
     network = networks.save_identity(tmp_path / "i.onnx", [1, 3, 4, 5])
     model = board.om(network)
     board.start(soc="Ascend310B1", run_mode=board.control.profile().run_mode)
-    with pytest.raises(ModelError, match="not a model for this device, Ascend310B1: .*507008 .*another chip"):
+    with pytest.raises(ModelError, match=r"not a model for this device, Ascend310B1: .*507008 .*another chip"):
         open_backend(model)
     (tmp_path / "text.om").write_text("no model")
     with pytest.raises((ModelError, DeviceError), match=r"acl\.mdl\.load_from_file"):

@@ -54,7 +54,7 @@ class AclLibrary:
         self.owned = code != REPEATED_INIT
         try:
             self.version = ".".join(map(str, self.values("get_version")))
-            self.soc = str(self.acl.get_soc_name())
+            self.soc = str(self.result("get_soc_name"))
             (mode,) = self.values("rt.get_run_mode")
             if mode not in RUN_MODES:
                 raise DeviceError(f"acl.rt.get_run_mode: the run mode must be one of {RUN_MODES}; got {mode}")
@@ -81,12 +81,12 @@ class AclLibrary:
         self.check(name, code)
         return tuple(values)
 
-    def handle(self, name: str, *arguments: Any) -> int:
-        """Call a function that returns a handle, and 0 where it fails. Raises as `status`."""
-        handle = self._function(name)(*arguments)
-        if not handle:
-            raise DeviceError(f"acl.{name}: no handle was returned{self._recent()}")
-        return int(handle)
+    def result(self, name: str, *arguments: Any, failure: object = 0) -> Any:
+        """Call a function that returns no code, but another value where it fails. Raises as `status`."""
+        result = self._function(name)(*arguments)
+        if result is None or result == failure:
+            raise DeviceError(f"acl.{name}: failed, it returned {result!r}{self._recent()}")
+        return result
 
     def has(self, name: str) -> bool:
         """Tell whether this version of CANN has a function."""
