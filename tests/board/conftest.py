@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests import networks
 
 from handpose_native.backends import acl_runtime
 
@@ -53,6 +54,15 @@ class Board:
         """Return how often these functions were called so far."""
         counts = self.control.calls()
         return sum(counts.get(name, 0) for name in names)
+
+
+def save_hand_models(board: Board, folder: Path) -> Path:
+    """Write the two networks whose hands are red squares, as models for the board only."""
+    networks.save_hand_networks(folder)
+    for network in sorted(folder.glob("*.onnx")):
+        board.om(network)
+        network.unlink()
+    return folder
 
 
 def _show() -> None:

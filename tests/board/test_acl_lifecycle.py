@@ -17,7 +17,7 @@ from tests import networks
 import handpose_native as hp
 from handpose_native.backends import Backend, open_backend
 
-from .conftest import EMULATOR
+from .conftest import EMULATOR, save_hand_models
 
 if TYPE_CHECKING:
     from .conftest import Board
@@ -189,10 +189,7 @@ def test_another_device(blank_board: Board, tmp_path: Path) -> None:
 
 
 def test_two_pipelines_with_two_networks_each(board: Board, tmp_path: Path) -> None:
-    networks.save_hand_networks(tmp_path)
-    for network in sorted(tmp_path.glob("*.onnx")):
-        board.om(network)
-        network.unlink()
+    save_hand_models(board, tmp_path)
     image = np.zeros((480, 640, 3), np.uint8)
     image[130:170, 180:220, 2] = 255
     with hp.Pipeline(tmp_path) as one, hp.Pipeline(tmp_path) as other:
