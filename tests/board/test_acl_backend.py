@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,6 @@ from handpose_native.backends import Backend, open_backend
 from handpose_native.errors import ArgumentError, DeviceError, DeviceMemoryError, MissingDependencyError, ModelError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import Board
 
 AIPP = """aipp_op {{ aipp_mode: static input_format: {format} src_image_size_w: {w} src_image_size_h: {h}
@@ -202,6 +202,23 @@ def test_a_run_on_a_board_copies_and_allocates_nothing(board: Board, tmp_path: P
         used = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
         copies = {"rt.memcpy_async": 40} if board.control.profile().is_ep else {}
         assert used == {"rt.get_context": 40, "mdl.execute_async": 20, "rt.synchronize_stream": 20, **copies}
+
+
+def test_memory_does_not_grow_with_runs(board: Board, tmp_path: Path) -> None:
+    with open_backend(board.om(networks.save_marker_network(tmp_path / "m.onnx", (48, 64)))) as npu:
+
+        def frames(count: int) -> tracemalloc.Snapshot:
+            for frame in range(count):
+                npu.submit(frame % 2)
+                npu.wait(frame % 2)
+            return tracemalloc.take_snapshot().filter_traces([ours])
+
+        ours = tracemalloc.Filter(True, str(Path(hp.__file__).parent / "*"))
+        tracemalloc.start()
+        before = frames(100)
+        after = frames(300)
+        tracemalloc.stop()
+    assert sum(one.size_diff for one in after.compare_to(before, "filename")) < 1000
 
 
 def test_flushing_serves_boards_whose_caches_are_not_coherent(blank_board: Board, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, DeviceMemoryError, MissingDependencyError
@@ -48,6 +49,7 @@ class AclLibrary:
 
     def __init__(self) -> None:
         self.acl = _import_acl()
+        self._functions: dict[str, Callable[..., Any]] = {}
         code = self.acl.init()
         if code != REPEATED_INIT:
             self.check("init", code)
@@ -106,11 +108,9 @@ class AclLibrary:
             self.check("finalize", code)
 
     def _function(self, name: str) -> Callable[..., Any]:
-        found: Any = self.acl
-        for part in name.split("."):
-            found = getattr(found, part)
-        function: Callable[..., Any] = found
-        return function
+        if name not in self._functions:
+            self._functions[name] = attrgetter(name)(self.acl)
+        return self._functions[name]
 
     def check(self, name: str, code: int | None) -> None:
         """Raise as `status` unless a code says success."""
