@@ -143,19 +143,18 @@ def test_other_open_sizes_are_refused(board: Board, tmp_path: Path) -> None:
         open_backend(model)
 
 
-def two_inputs(path: Path) -> Path:
+def two_inputs(path: Path, results: int = 1) -> Path:
     """A network that adds the sum of a matrix to the image's mean, and returns the matrix as int32 as well."""
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
         helper.make_node("ReduceSum", ["matrix"], ["sum"], keepdims=0),
         helper.make_node("Add", ["mean", "sum"], ["total"]),
-        helper.make_node("Reshape", ["total", "one"], ["result"]),
+        helper.make_node("Expand", ["total", "count"], ["result"]),
         helper.make_node("Cast", ["matrix"], ["whole"], to=6),
     ]
-    networks.ELEMENTS["int32"] = 6
     inputs = {"matrix": ("float32", [3, 3]), "image": ("float32", [1, 3, 8, 8])}
-    outputs = {"result": ("float32", [1]), "whole": ("int32", [3, 3])}
-    return networks.save_graph(path, nodes, inputs, outputs, {"one": np.array([1], np.int64)})
+    outputs = {"result": ("float32", [results]), "whole": ("int32", [3, 3])}
+    return networks.save_graph(path, nodes, inputs, outputs, {"count": np.array([results], np.int64)})
 
 
 def test_constant_inputs_are_written_once(board: Board, tmp_path: Path) -> None:
