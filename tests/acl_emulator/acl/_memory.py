@@ -152,7 +152,7 @@ class Memory:
                 emulator.forbid(20, f"free of {self.name(address)}; {' or '.join(families)} memory expected")
                 raise AclError(codes.RT_PARAM_INVALID, f"{address:#x} was not allocated by {' or '.join(families)}")
             if block.users:
-                raise emulator.breach(21, f"free of {block.describe()} that {block.users} queued tasks use")
+                raise emulator.breach(21, f"free of {block.describe()} that a queued task or a loaded model uses")
             if block.buffers:
                 emulator.forbid(21, f"free of {block.describe()} that {len(block.buffers)} data buffers point to")
             try:
@@ -216,15 +216,15 @@ class Memory:
 
     def _check_host(self, address: int, count: int, what: str) -> None:
         with emulator.lock:
-            for start, (size, _) in self.host.items():
-                if start <= address < start + max(size, 1):
-                    if address + count > start + size:
-                        text = (
-                            f"{what}: {count} bytes from {address:#x}, {start + size - address} are left in the object"
+            for start, entry in self.host.items():
+                if start <= address < start + max(entry[0], 1):
+                    left = start + entry[0] - address
+                    if count > left:
+                        raise emulator.breach(
+                            22, f"{what}: {count} bytes from {address:#x}, {left} are left in the object"
                         )
-                        raise emulator.breach(22, text)
-                    # Dead: the only references left are the tuple's here and the argument's.
-                    if sys.getrefcount(self.host[start][1]) <= 2:
+                    # Dead: the only references left are the entry's and the argument's.
+                    if sys.getrefcount(entry[1]) <= 2:
                         emulator.forbid(28, f"{what}: the object behind pointer {address:#x} has been collected")
                     return
 
