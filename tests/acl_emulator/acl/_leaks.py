@@ -38,13 +38,7 @@ def describe(things: list[Handle], when: str) -> str:
 def drop_all(device: int | None = None) -> None:
     """Destroy what is left, as the end of the process would."""
     for thing in living(device):
-        close = getattr(thing, "close", None)
-        if isinstance(thing, Context):
-            thing.close("reset_device")
-        elif thing.kind == "memory":
-            memory._drop(memory.blocks[thing.handle])
-        elif close is not None:
-            close()
+        thing.drop()
         with emulator.lock:
             emulator.models.pop(thing.handle, None)
         emulator.remove(thing)

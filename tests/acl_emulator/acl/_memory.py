@@ -98,6 +98,9 @@ class Block(Handle):
     def forget(self) -> None:
         libc.release(self._base, self._region)
 
+    def drop(self) -> None:
+        memory.remove(self)
+
 
 class Memory:
     """All blocks of the process, those that were freed, and the host objects whose pointers were handed out."""
@@ -111,7 +114,7 @@ class Memory:
 
     def reset(self) -> None:
         for block in list(self.blocks.values()):
-            self._drop(block)
+            self.remove(block)
         for block in self.freed:
             block.forget()
         self.__init__()  # type: ignore[misc]
@@ -158,12 +161,13 @@ class Memory:
             try:
                 block.check_guards()
             finally:
-                self._drop(block)
+                self.remove(block)
                 self.freed.append(block)
                 while len(self.freed) > KEEP_FREED:
                     self.freed.popleft().forget()
 
-    def _drop(self, block: Block) -> None:
+    def remove(self, block: Block) -> None:
+        """Let a block end; its address stays reserved until `Block.forget`."""
         del self.blocks[block.address]
         self._starts.remove(block.address)
         self.used -= block.charge

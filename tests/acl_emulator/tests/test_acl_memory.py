@@ -310,7 +310,7 @@ def test_rule_28_arrays_and_their_views(board):
     block = board.block()
     array = np.arange(128, dtype=np.uint8)
     view = array[64:]
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="numpy_to_ptr"):
         pointer = acl.util.numpy_to_ptr(view)
     del array  # the view keeps the bytes alive
     board.ok(acl.rt.memcpy(block, 64, pointer, 64, 1))
@@ -323,14 +323,14 @@ def test_rule_29_views_and_copies_of_memory(board):
     acl = board.acl
     board.start()
     block = board.block()
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="ptr_to_numpy"):
         view = acl.util.ptr_to_numpy(block, (3, 64), 11)
     view[:] = 1.5
     copied = acl.util.ptr_to_bytes(block, 768)
     view[:] = 2.5
     assert np.all(board.read(block, (192,)) == 2.5)
     assert np.all(np.frombuffer(copied, np.float32) == 1.5)
-    with pytest.warns(DeprecationWarning), board.breaks(22):
+    with pytest.warns(DeprecationWarning, match="ptr_to_numpy"), board.breaks(22):
         acl.util.ptr_to_numpy(block, (193,), 11)
 
 

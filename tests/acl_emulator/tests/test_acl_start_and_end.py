@@ -274,7 +274,8 @@ def test_rule_54_names_of_the_chips(board):
 
 def test_rule_54_profiles_come_from_the_environment(program):
     ended = program(
-        "ok(acl.init())\nprint(acl.get_soc_name(), acl.rt.get_run_mode()[0], hasattr(acl, 'himpi'))\nok(acl.finalize())\n",
+        "ok(acl.init())\nprint(acl.get_soc_name(), acl.rt.get_run_mode()[0], hasattr(acl, 'himpi'))\n"
+        "ok(acl.finalize())\n",
         ACL_EMULATOR_SOC="Ascend310",
         ACL_EMULATOR_RUN_MODE="EP",
     )
