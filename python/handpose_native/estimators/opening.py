@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..models import ModelSpec
     from .base import Estimator
 
-__all__ = ["open_estimator"]
+__all__ = ["find_hands_model", "open_estimator"]
 
 
 def open_estimator(
@@ -38,7 +38,7 @@ def open_estimator(
     Estimator
         To be closed by the caller.
     """
-    hands = _find_hands_model(model, spec)
+    hands = find_hands_model(model, spec)
     if hands is not None:
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
         return HandsEstimator(hands, HandsOptions(**given), threads)
@@ -49,10 +49,13 @@ def open_estimator(
     return RegionEstimator(model, spec, threads, min_presence)  # type: ignore[arg-type]
 
 
-def _find_hands_model(
+def find_hands_model(
     model: str | os.PathLike[str] | HandsModel, spec: ModelSpec | str | os.PathLike[str] | None
 ) -> HandsModel | None:
-    """Return the two networks where a model means such; None where it is one file."""
+    """Return the two networks where a model means such; None where it is one file.
+
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`.
+    """
     if isinstance(model, HandsModel):
         found = model
     elif not isinstance(model, (str, os.PathLike)):
