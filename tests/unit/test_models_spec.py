@@ -36,7 +36,6 @@ FULL: dict[str, Any] = {
     "scale": 1.0,
     "mean": (1.0, 2.0, 3.0),
     "std": (4.0, 5.0, 6.0),
-    "model_normalizes": True,
     "fit": "stretch",
     "border_value": (7.0, 8.0, 9.0),
     "joint_order": tuple(reversed(range(21))),

@@ -84,7 +84,6 @@ class RegionEstimator(Estimator):
         self._backend, found = _open_model(model, spec, threads)
         self.spec: ModelSpec = found
         self.name, self.device = found.name, self._backend.device
-        self._preprocess_options = found.preprocess_options()
         self._min_presence = found.min_presence if min_presence is None else min_presence
         try:
             self._layout, self._input_hw = check_input(found, self._backend.inputs)
@@ -117,14 +116,19 @@ class RegionEstimator(Estimator):
 
     def _submit(self, pending: _Pending, picture: Picture, placement: _Placement, times: FrameTimes) -> None:
         """Run the model on one region in the next slot."""
-        slot = self._next_slot
+        spec, slot = self.spec, self._next_slot
         with stage("preprocess", times):
             preprocess(
                 picture,
                 input_from_image=placement.input_from_image,
+                filter=spec.filter,
+                border_value=spec.border_value,
+                channel_order=spec.channel_order,
+                scale=spec.scale,
+                mean=spec.mean,
+                std=spec.std,
                 layout=self._layout,
                 out=self._backend.input_buffer(slot),
-                **self._preprocess_options,
             )
         with stage("model", times):
             self._backend.submit(slot)

@@ -55,8 +55,8 @@ def find_atc(environment: Mapping[str, str] | None = None) -> str:
         if Path(script).expanduser().is_file():
             raise MissingDependencyError(f"atc is not on PATH, but CANN is installed: source {script}")
     raise MissingDependencyError(
-        "atc is needed to make .om files and is not on PATH: install the CANN toolkit of the board's version, which needs "
-        "no chip, and source its set_env.sh; --dry-run prints the command for another machine"
+        "atc is needed to make .om files and is not on PATH: install the CANN toolkit of the board's version, which "
+        "needs no chip, and source its set_env.sh; --dry-run prints the command for another machine"
     )
 
 

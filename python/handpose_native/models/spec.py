@@ -75,9 +75,6 @@ class ModelSpec:
     mean, std : float or three
         ``(scale * x - mean) / std``, x in grey levels 0..255, in the order of the input's channels. A `scale` of None
         is 1/255, and 1 for uint8 inputs. `mean` and `std` are kept as three numbers.
-    model_normalizes : bool
-        Whether the model does that itself, as one with AIPP does: its input is uint8, preprocessing writes grey levels,
-        and a `scale` of None is 1/255.
     fit : {"letterbox", "stretch"}
         How a region of another aspect is brought to the input: with a border, or distorted.
     border_value : float or three
@@ -111,7 +108,6 @@ class ModelSpec:
     scale: float | None = None
     mean: float | tuple[float, float, float] = 0.0
     std: float | tuple[float, float, float] = 1.0
-    model_normalizes: bool = False
     fit: str = "letterbox"
     border_value: float | tuple[float, float, float] = 0.0
     joint_order: tuple[int, ...] = tuple(range(NUM_JOINTS))
@@ -142,8 +138,6 @@ class ModelSpec:
     def _check_numbers(self) -> None:
         if self.scale is not None and not (_is_number(self.scale) and self.scale != 0):
             raise _wrong(self, "scale", "a finite number that is not 0, or None")
-        if not isinstance(self.model_normalizes, bool):
-            raise _wrong(self, "model_normalizes", "true or false")
         if 0.0 in np.atleast_1d(self.std):
             raise _wrong(self, "std", "of numbers other than 0")
         if np.min(self.border_value) < 0 or np.max(self.border_value) > 255:
@@ -174,17 +168,6 @@ class ModelSpec:
         if (self.upsampled_hw is None) == (self.method == "upsampled_argmax"):
             raise _wrong(self, "upsampled_hw", "given with method 'upsampled_argmax', and only there")
 
-    def preprocess_options(self) -> dict[str, Any]:
-        """Return the arguments of :func:`handpose_native.preprocess` that make this model's input of a picture."""
-        grey_levels = {"scale": 1.0, "mean": 0.0, "std": 1.0}
-        values = {"scale": self.scale, "mean": self.mean, "std": self.std}
-        return {
-            "filter": self.filter,
-            "border_value": self.border_value,
-            "channel_order": self.channel_order,
-            **(grey_levels if self.model_normalizes else values),
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as values that JSON can hold; fields that say nothing are left out.
 
@@ -196,12 +179,7 @@ class ModelSpec:
         values: dict[str, Any] = {"schema": self.SCHEMA}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if (
-                value is None
-                or value is False
-                or value == ""
-                or (self.family == "regression" and field.name in _HEATMAP_ONLY)
-            ):
+            if value is None or value == "" or (self.family == "regression" and field.name in _HEATMAP_ONLY):
                 continue
             values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
@@ -286,8 +264,6 @@ def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tup
         raise ModelError(f"{what}; one image, (1, 3, h, w) or (1, h, w, 3), is needed")
     if image.dtype.name not in _INPUT_DTYPES:
         raise ModelError(f"{what}; its dtype must be one of {', '.join(_INPUT_DTYPES)}")
-    if spec.model_normalizes and image.dtype != np.uint8:
-        raise ModelError(f"{what}, but the spec says model_normalizes, so that it must be uint8")
     if spec.input_layout not in (None, image.layout):
         raise ModelError(f"{what}, but the spec says input_layout {spec.input_layout!r}")
     height, width = image.shape[2:] if image.layout == "NCHW" else image.shape[1:3]
