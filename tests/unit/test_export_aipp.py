@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import handpose_native as hp
 from handpose_native.export.aipp import AippConfig
-from handpose_native.models import KNOWN_MODELS, check_input
+from handpose_native.models import KNOWN_MODELS
 
 HOURGLASS = hp.ModelSpec(name="hourglass", family="heatmap", channel_order="bgr", method="argmax", mean=0.5)
 TORCHVISION = dataclasses.replace(HOURGLASS, name="v", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -38,9 +39,14 @@ def test_every_grey_level_is_normalised_as_the_spec_says(spec: hp.ModelSpec) -> 
 def test_bytes_through_aipp_are_near_the_float_input(spec: hp.ModelSpec, rng: np.random.Generator) -> None:
     """Half a grey level for the rounding to bytes, and what fp16 costs."""
     picture = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    inside = dataclasses.replace(spec, model_normalizes=True)
-    floats = hp.preprocess(picture, size_hw=(48, 64), layout="NHWC", **spec.preprocess_options())
-    pixels = hp.preprocess(picture, size_hw=(48, 64), layout="NHWC", dtype="uint8", **inside.preprocess_options())
+    sampling: dict[str, Any] = {
+        "size_hw": (48, 64),
+        "filter": spec.filter,
+        "channel_order": spec.channel_order,
+        "layout": "NHWC",
+    }
+    floats = hp.preprocess(picture, scale=spec.scale, mean=spec.mean, std=spec.std, **sampling)
+    pixels = hp.preprocess(picture, dtype="uint8", **sampling)
     config = AippConfig.from_spec(spec, (48, 64))
     reciprocal = np.array(config.reciprocal)
     bound = 0.502 * reciprocal + 3 * 2.0**-11 * np.abs(floats) + 2.0**-12 * reciprocal
@@ -77,19 +83,3 @@ def test_what_aipp_cannot_do(changes: dict[str, float], message: str) -> None:
         AippConfig.from_spec(UNIT, (64, 5000))
     with pytest.raises(hp.ArgumentError, match="uint8"):
         AippConfig.from_spec(UNIT, (64, 64)).apply(np.zeros((2, 3)))  # type: ignore[arg-type]
-
-
-def test_a_spec_that_says_so_needs_bytes() -> None:
-    spec = dataclasses.replace(UNIT, model_normalizes=True)
-    assert hp.ModelSpec.from_dict(spec.to_dict()) == spec
-    assert "model_normalizes" not in UNIT.to_dict()
-
-    class Input:
-        name, shape, dtype, layout = "image", (1, 64, 64, 3), np.dtype("uint8"), "NHWC"
-
-    assert check_input(spec, [Input()]) == ("NHWC", (64, 64))
-    Input.dtype = np.dtype("float32")
-    with pytest.raises(hp.ModelError, match="model_normalizes"):
-        check_input(spec, [Input()])
-    with pytest.raises(hp.ModelError, match="model_normalizes must be true or false"):
-        dataclasses.replace(UNIT, model_normalizes=1)

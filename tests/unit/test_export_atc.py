@@ -105,9 +105,7 @@ def test_every_option(onnx_file: Path) -> None:
         "--precision_mode=allow_mix_precision",
         "--log=error",
     )
-    assert conversion.spec == dataclasses.replace(
-        MARKERS, model_normalizes=True, input_layout="NHWC", input_hw=(64, 96)
-    )
+    assert conversion.spec == MARKERS
 
 
 def test_open_sizes_are_filled(tmp_path: Path) -> None:
@@ -142,9 +140,7 @@ def test_the_command_converts(onnx_file: Path, fake_atc: Path, capsys: pytest.Ca
     assert "ATC run success" in printed
     assert f"wrote {output}\nwrote {output.with_suffix('.json')}\n" in printed
     assert f"--insert_op_conf={output.with_suffix('.aipp.cfg')}" in output.read_text()
-    spec = hp.ModelSpec.from_json(output.with_suffix(".json"))
-    assert spec.model_normalizes
-    assert spec.preprocess_options()["scale"] == 1.0
+    assert hp.ModelSpec.from_json(output.with_suffix(".json")) == MARKERS
 
 
 def test_a_dry_run_writes_nothing(
@@ -270,10 +266,13 @@ def test_low_memory_makes_atc_compile_one_by_one(
 
 
 def test_another_specs_place_is_not_taken(onnx_file: Path) -> None:
-    onnx_file.with_suffix(".json").write_text(json.dumps(MARKERS.to_dict()))
+    planes_first = dataclasses.replace(MARKERS, input_layout="NCHW")
+    onnx_file.with_suffix(".json").write_text(json.dumps(planes_first.to_dict()))
     plan_conversion(onnx_file, soc="Ascend310")  # the same spec serves both
     with pytest.raises(hp.ArgumentError, match="another name"):
         plan_conversion(onnx_file, onnx_file.with_suffix(".om"), soc="Ascend310", aipp=True)
+    conversion = plan_conversion(onnx_file, soc="Ascend310", aipp=True)
+    assert (conversion.output.name, conversion.spec) == ("m-aipp.om", MARKERS)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-__all__ = ["EXIT_CODES", "positive"]
+__all__ = ["EXIT_CODES", "add_backend_arguments", "backend_options_of", "positive"]
 
 EXIT_CODES = """\
 exit codes:
@@ -15,6 +16,7 @@ exit codes:
   4   the model cannot be loaded, or does not fit its description
   5   an optional package is missing; the message says what to install
   6   done, but the source was damaged or ended early: all that could be read is written
+  7   the NPU, its driver or its runtime failed; finished frames are kept
   130 stopped by Ctrl-C, 143 by SIGTERM; finished frames are kept
 """
 
@@ -24,3 +26,23 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1; got {text!r}")
     return int(text)
+
+
+def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how models are run."""
+    parser.add_argument(
+        "--slots", type=positive, metavar="N", help="frames in flight on the device (else 1 on the CPU, 2 on an NPU)"
+    )
+    parser.add_argument("--device-id", type=int, metavar="N", help="which NPU, for .om models (else 0)")
+    parser.add_argument(
+        "--flush",
+        action="store_true",
+        default=None,
+        help="flush the CPU's caches round each run of an .om model, where an old board is wrong without",
+    )
+
+
+def backend_options_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the arguments say, for ``Pipeline(backend_options=...)``."""
+    given = {"slots": options.slots, "device_id": options.device_id, "flush": options.flush}
+    return {name: value for name, value in given.items() if value is not None}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VideoError
-from .common import EXIT_CODES, positive
+from .common import EXIT_CODES, add_backend_arguments, backend_options_of, positive
 
 if TYPE_CHECKING:
     from ..evaluate import Dataset, Predictions
@@ -49,7 +49,8 @@ def add_parser(commands: Any) -> None:
         help="what the model is shown: a square N times the hand, or the whole picture (else the model's own)",
     )
     parser.add_argument("--max-hands", type=positive, metavar="N", help="only the first N hands")
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
+    add_backend_arguments(parser)
     parser.add_argument("-o", "--output", metavar="DIR", help="write eval.json and pck.png there")
     parser.add_argument("--freihand", metavar="FILE", help="write the joints in FreiHAND's submission format")
     parser.set_defaults(function=_eval)
@@ -105,5 +106,6 @@ def _predicted(dataset: Dataset, options: argparse.Namespace) -> Predictions:
             spec=options.spec,
             region=options.region,
             threads=options.threads,
+            backend_options=backend_options_of(options),
             on_sample=lambda _: progress.update() and None,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, VideoError
-from .common import EXIT_CODES, positive
+from .common import EXIT_CODES, add_backend_arguments, backend_options_of, positive
 from .source import add_source_arguments, open_source_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def add_parser(commands: Any) -> None:
         "--model",
         default="hands",
         metavar="NAME|FILE|DIR",
-        help="hands (the default) or hands-lite; a .onnx or .tflite file; a folder with a palm and a landmark model",
+        help="hands (the default), hands-lite; a .onnx, .tflite or .om file; a folder with a palm and a landmark model",
     )
     run.add_argument(
         "--spec", metavar="NAME|FILE", help="what a model file expects: unet, handpose-x, or a .json (else its own)"
@@ -84,7 +84,8 @@ def add_parser(commands: Any) -> None:
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
-    run.add_argument("--threads", type=positive, metavar="N", help="threads of each network")
+    run.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
+    add_backend_arguments(run)
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     run.add_argument("--report", metavar="FILE", help="the closing summary as JSON")
     run.add_argument(
@@ -133,6 +134,7 @@ def _run(options: argparse.Namespace) -> int:
         spec=options.spec,
         roi=options.roi,
         threads=options.threads,
+        backend_options=backend_options_of(options),
         min_presence=options.min_presence,
         max_hands=options.max_hands,
         redetect_every=options.redetect_every,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from .placing import place_in_camera
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,6 +85,7 @@ def predict(
     spec: ModelSpec | str | os.PathLike[str] | None = None,
     region: float | str | None = None,
     threads: int | None = None,
+    backend_options: Mapping[str, Any] | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Run a model on every hand of a data set, each picture by itself.
@@ -92,7 +93,7 @@ def predict(
     Parameters
     ----------
     dataset : Dataset
-    model, spec, threads
+    model, spec, threads, backend_options
         As for :class:`~handpose_native.Pipeline`.
     region : float or "picture", optional
         What the model is shown of a picture. A number: for each annotated hand the square round its centre whose side
@@ -120,7 +121,7 @@ def predict(
     that finds none there has missed the hand. A model that looks at a region always has an answer; its `min_presence`
     is not used.
     """
-    estimator = _opened(dataset, model, spec, threads)
+    estimator = _opened(dataset, model, spec, {"threads": threads, **(backend_options or {})})
     try:
         chosen = _chosen_region(region, dataset, estimator.spec)
         found: list[_Found] = []
@@ -137,14 +138,14 @@ def _opened(
     dataset: Dataset,
     model: str | os.PathLike[str] | HandsModel,
     spec: ModelSpec | str | os.PathLike[str] | None,
-    threads: int | None,
+    backend: Mapping[str, Any],
 ) -> Estimator:
     hands_model = find_hands_model(model, spec)
     if hands_model is None:
-        return open_estimator(model, spec=spec, threads=threads, min_presence=0.0, options={})
+        return open_estimator(model, spec=spec, backend_options=backend, min_presence=0.0, options={})
     most = max(len(list(group)) for _, group in groupby(dataset.samples, key=lambda sample: sample.image))
     options = {"tracking": False, "max_hands": most}
-    return open_estimator(hands_model, spec=None, threads=threads, min_presence=None, options=options)
+    return open_estimator(hands_model, spec=None, backend_options=backend, min_presence=None, options=options)
 
 
 def _chosen_region(region: float | str | None, dataset: Dataset, spec: ModelSpec | None) -> float | str:

@@ -135,7 +135,8 @@ def plan_conversion(
     config = None
     if aipp and found is not None:
         config = _aipp_config(facts, found, shape)
-        found = dataclasses.replace(found, model_normalizes=True, input_layout="NHWC", input_hw=config.size_hw)
+        # The .om says itself that it normalises, and takes NHWC; what it does stays in the spec.
+        found = dataclasses.replace(found, input_layout=None)
     command = ["atc", f"--input_format={'ND' if facts.layout == 'NHWC' else 'NCHW'}", f"--model={source}"]
     command += ["--framework=5", f"--output={target.with_suffix('')}", f"--soc_version={soc}"]
     if facts.is_open:
@@ -164,7 +165,7 @@ def _check_arguments(source: Path, target: Path, soc: str, precision: str) -> No
 
 
 def _aipp_config(facts: OnnxFacts, spec: ModelSpec, shape: tuple[int, ...]) -> AippConfig:
-    if spec.model_normalizes or facts.dtype == "uint8":
+    if facts.dtype == "uint8":
         raise ArgumentError("convert: aipp is for models with float inputs; this one takes uint8 already")
     if facts.layout != "NCHW":
         raise ArgumentError(f"convert: aipp needs an input (1, 3, h, w); it is {facts.layout} {shape}")
