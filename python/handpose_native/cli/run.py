@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..types import FrameResult
     from ..video import Source
 
-__all__ = ["EXAMPLES", "add_parser"]
+__all__ = ["EXAMPLES", "add_parser", "read_roi"]
 
 EXAMPLES = """\
 examples:
@@ -71,7 +71,7 @@ def add_parser(commands: Any) -> None:
     )
     run.add_argument(
         "--roi",
-        type=_roi,
+        type=read_roi,
         action="append",
         metavar="X,Y,W,H",
         help="where to look for a hand, in pixels, instead of everywhere; may be given several times",
@@ -85,6 +85,7 @@ def add_parser(commands: Any) -> None:
         help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
     run.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
+    run.add_argument("--verified", action="store_true", help="insist that the model passed `verify` as it is")
     add_backend_arguments(run)
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     run.add_argument("--report", metavar="FILE", help="the closing summary as JSON")
@@ -114,7 +115,8 @@ def _add_hands_arguments(run: argparse.ArgumentParser) -> None:
     hands.add_argument("--detector-only", action="store_true", default=None, help="find palms only")
 
 
-def _roi(text: str) -> tuple[float, ...]:
+def read_roi(text: str) -> tuple[float, ...]:
+    """Read X,Y,W,H in pixels; for ``type=`` of an argument."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -135,6 +137,7 @@ def _run(options: argparse.Namespace) -> int:
         roi=options.roi,
         threads=options.threads,
         backend_options=backend_options_of(options),
+        verified=options.verified,
         min_presence=options.min_presence,
         max_hands=options.max_hands,
         redetect_every=options.redetect_every,

@@ -1,1 +1,3 @@
-"""From a trained network to a file that a backend runs: export, conversion, and what they need to know."""
+"""Networks as files for the runtimes: from checkpoints to ONNX."""
+
+from __future__ import annotations
