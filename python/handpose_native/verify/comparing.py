@@ -40,6 +40,7 @@ class Comparison:
         self._shapes: dict[str, list[int]] = {}
         self.distances_px: list[NDArray[np.float64]] = []
         self.last_output_difference = 0.0
+        self._found = 0
 
     def add(self, one: Seen, two: Seen) -> None:
         """Take in what both forms made of one picture."""
@@ -54,6 +55,7 @@ class Comparison:
             self._shapes[name] = list(one.outputs[name].shape)
             self.last_output_difference = max(self.last_output_difference, row[0])
         if one.points is not None and two.points is not None:
+            self._found += int(np.isfinite(one.points).all(axis=1).sum())
             self.distances_px.append(_distances(one.points, two.points))
 
     def _add_input(self, one: Seen, two: Seen) -> None:
@@ -74,8 +76,9 @@ class Comparison:
             ``input``: ``bytes_equal`` (None where dtype or layout differ), ``max_grey`` and ``mean_grey`` (None where a
             quantised input holds other numbers). ``outputs``, a list: ``name``, ``other_name``, ``shape``, ``max_abs``,
             ``mean_abs``, ``cosine`` (the smallest of a picture), ``peak`` (the largest absolute value of the first
-            form). ``joints``, None for models without: ``max_px``, ``mean_px``, ``quantile``, ``quantile_px``,
-            ``per_joint_mean_px`` and ``per_joint_max_px``, in pixels of the input.
+            form). ``joints``, None for models without: ``found`` (how many the first form has), ``max_px``,
+            ``mean_px``, ``quantile``, ``quantile_px``, ``per_joint_mean_px`` and ``per_joint_max_px``, in pixels of the
+            input.
         """
         grey = np.array(self._grey)
         exact = 0.0 if self._bytes_equal else None
@@ -105,6 +108,7 @@ class Comparison:
             return None
         away = np.stack(self.distances_px)
         return {
+            "found": self._found,
             "max_px": float(away.max()),
             "mean_px": float(away.mean()),
             "quantile": quantile,
@@ -177,6 +181,8 @@ def judge(figures: dict[str, Any], tolerance: Tolerance, side_px: int) -> list[s
     if joints is not None and not joints["quantile_px"] <= limit_px:
         share = f"{tolerance.joint_quantile:.0%} of the joints" if tolerance.joint_quantile < 1 else "the joints"
         failures.append(f"{share} are up to {joints['quantile_px']:.3g} px apart, more than {limit_px:.3g}")
+    if joints is not None and not joints["found"]:
+        failures.append("no joint was found on any picture, which proves nothing: give other ones with --inputs")
     if not figures["outputs"] and joints is None:
         failures.append("the forms have no output in common")
     return failures

@@ -88,22 +88,30 @@ class Verification:
             f"{'':<24}{'max':>11}{'mean':>11}{'cosine':>11}{'largest A':>11}",
             _input_line(figures["input"]),
             *(
-                f"{'output ' + row['name']:<24.24}{row['max_abs']:>11.3g}{row['mean_abs']:>11.3g}"
-                f"{row['cosine']:>11.7f}{row['peak']:>11.4g}"
+                f"{'output ' + row['name']:<24.24}{_number(row['max_abs'])}{_number(row['mean_abs'])}"
+                f"{row['cosine']:>11.7f}{_number(row['peak'])}"
                 for row in figures["outputs"]
             ),
         ]
-        joints = figures["joints"]
-        if joints is not None:
-            lines.append(f"{'joints, px of the input':<24}{joints['max_px']:>11.3g}{joints['mean_px']:>11.3g}")
-            if joints["quantile"] < 1:
-                lines.append(
-                    f"{'  ' + format(joints['quantile'], '.0%') + ' of them within':<24}{joints['quantile_px']:>11.3g}"
-                )
-            lines += ["", f"{'joint':<24}{'max px':>11}{'mean px':>11}"]
-            rows = zip(JOINT_NAMES, joints["per_joint_max_px"], joints["per_joint_mean_px"])
-            lines += [f"{name:<24}{worst:>11.3g}{mean:>11.3g}" for name, worst, mean in rows]
+        if figures["joints"] is not None:
+            lines += _joint_lines(figures["joints"])
         return "\n".join([*lines, "", *(f"FAILED: {one}" for one in values["failures"]), values["verdict"]])
+
+
+def _number(value: float | None) -> str:
+    """Return a number, 11 wide; what was not finite is None in plain values."""
+    return f"{'not finite':>11}" if value is None else f"{value:>11.3g}"
+
+
+def _joint_lines(joints: dict[str, Any]) -> list[str]:
+    lines = [f"{'joints, px of the input':<24}{_number(joints['max_px'])}{_number(joints['mean_px'])}"]
+    if joints["quantile"] < 1:
+        lines.append(
+            f"{'  ' + format(joints['quantile'], '.0%') + ' of them within':<24}{_number(joints['quantile_px'])}"
+        )
+    lines += ["", f"{'joint':<24}{'max px':>11}{'mean px':>11}"]
+    rows = zip(JOINT_NAMES, joints["per_joint_max_px"], joints["per_joint_mean_px"])
+    return lines + [f"{name:<24}{_number(worst)}{_number(mean)}" for name, worst, mean in rows]
 
 
 def _input_line(row: dict[str, Any]) -> str:
