@@ -19,8 +19,7 @@ from acl._errors import RuleViolation
 from acl._memory import memory
 from acl._profile import Profile, from_environment
 from acl._rt_stream import reports
-from acl._state import Injection, emulator
-from acl._streams import Context, Stream
+from acl._state import Handle, Injection, emulator
 
 __all__ = [
     "Failure",
@@ -64,12 +63,10 @@ def reset(**changes: Any) -> Profile:
     chosen = replace(from_environment(), **changes)
     if latencies is not None:
         chosen = replace(chosen, latencies_ms=tuple(dict(latencies).items()))
-    for stream in emulator.living(Stream):
-        stream.close()
-    for context in emulator.living(Context):
-        context.close("reset of the emulator")
+    for thing in emulator.living(Handle):
+        thing.drop()
     memory.reset()
-    reports.waiting.clear()
+    reports.reset()
     emulator.reset(chosen)
     acl._install()
     return chosen

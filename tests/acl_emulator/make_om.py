@@ -20,9 +20,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from acl._aipp import CHANNELS, Aipp, Channels
 from acl._om import AIPP_INPUT, BATCH_INPUT, Om, Tensor
 from acl._profile import SOCS

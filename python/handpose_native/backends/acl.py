@@ -150,7 +150,7 @@ class AclBackend(Backend):
             models.append(load_model(library, self._file, keep))
         description = AclDescription(library, self._file, models[0], keep)
         for _ in range(2 * self.slots):
-            sets.append(library.handle("mdl.create_dataset"))
+            sets.append(library.result("mdl.create_dataset"))
             keep.callback(library.status, "mdl.destroy_dataset", sets[-1])
         input_sets, output_sets = sets[: self.slots], sets[self.slots :]
 
@@ -180,7 +180,7 @@ class AclBackend(Backend):
         tensors = []
         for info, size in zip(described.infos, described.nbytes):
             tensors.append(AclTensor(library, info, size, keep))
-            buffer = library.handle("create_data_buffer", tensors[-1].device_address, size)
+            buffer = library.result("create_data_buffer", tensors[-1].device_address, size)
             keep.callback(library.status, "destroy_data_buffer", buffer)
             library.values("mdl.add_dataset_buffer", dataset, buffer)
         return tuple(tensors)
@@ -267,11 +267,12 @@ class AclBackend(Backend):
             resources = self._resources.pop_all()
             if device is None or not device.is_usable():  # a forked process must not touch what is its parent's
                 return
-            try:
-                with device.current(), resources:
-                    self._slots.clear()
-            finally:
-                device.release(id(self))
+            self._slots.clear()
+            with ExitStack() as last:  # all of it, whatever fails
+                last.callback(device.release, id(self))
+                last.callback(resources.close)  # what is left where the context could not be set
+                with device.current():
+                    resources.close()
 
 
 def _without(items: tuple[_Item, ...], index: int | None) -> tuple[_Item, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ _DTYPES: dict[int, str] = {
 _LAYOUTS = {0: "NCHW", 1: "NHWC"}
 #: ``aclmdlInputAippType`` of acl/acl_mdl.h.
 _STATIC_AIPP = 1
+#: ATC calls an output "node:index:name" where the network calls it "name".
+_OWN_NAME = re.compile(r"^.+?:\d+:(?=.)")
 #: Names that ATC gives to inputs that it adds.
 _BATCH_INPUT, _AIPP_INPUT = "ascend_mbatch_shape_data", "ascend_dynamic_aipp_data"
 
@@ -94,7 +97,6 @@ class _Tensor:
     name: str
     dims: tuple[int, ...]
     dtype: np.dtype[Any]
-    layout: int
     nbytes: int
 
 
@@ -127,11 +129,10 @@ class AclDescription:
 
     def __init__(self, library: AclLibrary, file: Path, model: int, resources: ExitStack) -> None:
         self._library, self._file, self._model = library, file, model
-        self._description = library.handle("mdl.create_desc")
+        self._description = library.result("mdl.create_desc")
         resources.callback(library.status, "mdl.destroy_desc", self._description)
         library.status("mdl.get_desc", self._description, model)
-        self._inputs = self._read("input")
-        names = [one.name for one in self._inputs]
+        names = self._names("input")
         if _AIPP_INPUT in names:
             raise ModelError(
                 f"{file}: the model has a dynamic AIPP, which is set anew for each run; convert it with a static one "
@@ -140,6 +141,7 @@ class AclDescription:
         self.batch_index = names.index(_BATCH_INPUT) if _BATCH_INPUT in names else None
         self._batches = [1] if self.batch_index is None else self._read_batches()
         self.batch = min(self._batches)
+        self._inputs = [self._tensor("input", index, name) for index, name in enumerate(names)]
 
     def inputs(
         self, input_layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None
@@ -159,7 +161,8 @@ class AclDescription:
 
     def outputs(self) -> AclTensors:
         """Return all outputs; where the model has several batch sizes, once one is set."""
-        outputs = self._read("output")
+        names = [_OWN_NAME.sub("", name) for name in self._names("output")]
+        outputs = [self._tensor("output", index, name) for index, name in enumerate(names)]
         infos = []
         for index, one in enumerate(outputs):
             shape = self._sized("output", one)
@@ -174,24 +177,19 @@ class AclDescription:
             infos.append(other_info(self._file, one.name, shape, one.dtype, "output"))
         return AclTensors(tuple(infos), tuple(one.nbytes for one in outputs))
 
-    def _read(self, kind: str) -> list[_Tensor]:
-        count = int(getattr(self._library.acl.mdl, f"get_num_{kind}s")(self._description))
-        if count < 1:
-            raise ModelError(f"{self._file}: the model has no {kind}")
-        return [self._tensor(kind, index) for index in range(count)]
+    def _names(self, kind: str) -> list[str]:
+        count = self._library.result(f"mdl.get_num_{kind}s", self._description)
+        get_name = f"mdl.get_{kind}_name_by_index"
+        return [self._library.result(get_name, self._description, index, failure="") for index in range(count)]
 
-    def _tensor(self, kind: str, index: int) -> _Tensor:
-        mdl = self._library.acl.mdl
-        name = str(getattr(mdl, f"get_{kind}_name_by_index")(self._description, index))
-        if kind == "output":  # ATC writes "node:0:name" for an output that ONNX calls "name"
-            name = name.split(":")[-1] if name.count(":") == 2 else name
-        (dims,) = self._library.values(f"mdl.get_{kind}_dims", self._description, index)
-        code = getattr(mdl, f"get_{kind}_data_type")(self._description, index)
+    def _tensor(self, kind: str, index: int, name: str) -> _Tensor:
+        library, where = self._library, (self._description, index)
+        (dims,) = library.values(f"mdl.get_{kind}_dims", *where)
+        code = library.result(f"mdl.get_{kind}_data_type", *where, failure=-1)
         if code not in _DTYPES:
             raise ModelError(f"{self._file}: {kind} {name!r} has the ACL data type {code}, which NumPy does not have")
-        nbytes = getattr(mdl, f"get_{kind}_size_by_index")(self._description, index)
-        layout = getattr(mdl, f"get_{kind}_format")(self._description, index)
-        return _Tensor(name, tuple(dims["dims"]), np.dtype(_DTYPES[code]), layout, int(nbytes))
+        nbytes = library.result(f"mdl.get_{kind}_size_by_index", *where)
+        return _Tensor(name, tuple(dims["dims"]), np.dtype(_DTYPES[code]), int(nbytes))
 
     def _read_batches(self) -> list[int]:
         (found,) = self._library.values("mdl.get_dynamic_batch", self._description)
@@ -209,12 +207,12 @@ class AclDescription:
         by_aipp = self._has_aipp(index)
         layout = "NHWC" if by_aipp and input_layout is None else input_layout
         if layout is None and len(tensor.dims) == 4 and tensor.dims[1] == tensor.dims[3]:
-            layout = _LAYOUTS.get(tensor.layout)
+            layout = _LAYOUTS.get(self._library.acl.mdl.get_input_format(self._description, index))
         shape = self._sized("input", tensor, " (its AIPP must take RGB888_U8)" if by_aipp else "")
         info = image_info(self._file, tensor.name, shape, tensor.dtype, layout, input_hw)
         if by_aipp and not (info.layout == "NHWC" and info.dtype == np.uint8):
             raise ModelError(
-                f"{self._file}: input {tensor.name!r} has an AIPP, so it must be uint8 NHWC; it is {info.dtype} {layout}"
+                f"{self._file}: input {tensor.name!r} has an AIPP, so is uint8 NHWC; here it is {info.dtype} {layout}"
             )
         return replace(info, normalises=by_aipp)
 

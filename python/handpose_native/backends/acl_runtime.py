@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, DeviceMemoryError, MissingDependencyError
@@ -48,13 +49,14 @@ class AclLibrary:
 
     def __init__(self) -> None:
         self.acl = _import_acl()
+        self._functions: dict[str, Callable[..., Any]] = {}
         code = self.acl.init()
         if code != REPEATED_INIT:
             self.check("init", code)
         self.owned = code != REPEATED_INIT
         try:
             self.version = ".".join(map(str, self.values("get_version")))
-            self.soc = str(self.acl.get_soc_name())
+            self.soc = str(self.result("get_soc_name"))
             (mode,) = self.values("rt.get_run_mode")
             if mode not in RUN_MODES:
                 raise DeviceError(f"acl.rt.get_run_mode: the run mode must be one of {RUN_MODES}; got {mode}")
@@ -81,12 +83,12 @@ class AclLibrary:
         self.check(name, code)
         return tuple(values)
 
-    def handle(self, name: str, *arguments: Any) -> int:
-        """Call a function that returns a handle, and 0 where it fails. Raises as `status`."""
-        handle = self._function(name)(*arguments)
-        if not handle:
-            raise DeviceError(f"acl.{name}: no handle was returned{self._recent()}")
-        return int(handle)
+    def result(self, name: str, *arguments: Any, failure: object = 0) -> Any:
+        """Call a function that returns no code, but another value where it fails. Raises as `status`."""
+        result = self._function(name)(*arguments)
+        if result is None or result == failure:
+            raise DeviceError(f"acl.{name}: failed, it returned {result!r}{self._recent()}")
+        return result
 
     def has(self, name: str) -> bool:
         """Tell whether this version of CANN has a function."""
@@ -106,11 +108,9 @@ class AclLibrary:
             self.check("finalize", code)
 
     def _function(self, name: str) -> Callable[..., Any]:
-        found: Any = self.acl
-        for part in name.split("."):
-            found = getattr(found, part)
-        function: Callable[..., Any] = found
-        return function
+        if name not in self._functions:
+            self._functions[name] = attrgetter(name)(self.acl)
+        return self._functions[name]
 
     def check(self, name: str, code: int | None) -> None:
         """Raise as `status` unless a code says success."""
@@ -178,11 +178,13 @@ class AclDevice:
         try:
             yield
         finally:
-            if before:
-                self.library.status("rt.set_context", before)
+            if before and self.library.acl.rt.set_context(before):
+                logger.warning("acl: the context that this thread had before could not be put back")
 
     def _destroy_context(self) -> None:
         _living.discard(self._context)
+        if _thread.context == self._context:
+            _thread.context = 0
         self.library.status("rt.destroy_context", self._context)
 
     def is_usable(self) -> bool:

@@ -11,11 +11,15 @@ import sys
 from types import ModuleType
 
 from . import (
+    _himpi,  # noqa: F401
     _leaks,  # noqa: F401 - watches the end of the process
     _mdl_aipp,  # noqa: F401
     _mdl_desc,  # noqa: F401
     _mdl_load,  # noqa: F401
     _mdl_run,  # noqa: F401
+    _media_jpeg,  # noqa: F401
+    _media_vdec,  # noqa: F401
+    _media_vpc,  # noqa: F401
     _rt_device,  # noqa: F401
     _rt_memory,  # noqa: F401
     _rt_stream,  # noqa: F401

@@ -26,9 +26,11 @@ GE_DYNAMIC_BATCH_INVALID = 145013
 GE_AIPP_NOT_SET = 145015
 GE_AIPP_MODE_INVALID = 145016
 JPEG_NOT_SUPPORTED = 148052
+RESOURCE_NOT_ALIGNED = 200003
 FEATURE_NOT_SUPPORTED = 207000
 RT_MEMORY_ALLOCATION = 207001
 RT_DRIVER_RESOURCE = 207005
+INTERNAL = 500000
 GE_FAILURE = 500002
 RT_SOC_MISMATCH = 507008
 MODEL_EXECUTE = 507011
@@ -59,9 +61,11 @@ MEANINGS = {
     GE_AIPP_NOT_SET: "model executor: AIPP parameters are missing",
     GE_AIPP_MODE_INVALID: "model executor: no dynamic AIPP at this input",
     JPEG_NOT_SUPPORTED: "JPEG is not supported by the hardware",
+    RESOURCE_NOT_ALIGNED: "resource not aligned",
     FEATURE_NOT_SUPPORTED: "feature not supported",
     RT_MEMORY_ALLOCATION: "device memory allocation failed",
     RT_DRIVER_RESOURCE: "driver resources are used up",
+    INTERNAL: "internal error",
     GE_FAILURE: "model executor failed",
     RT_SOC_MISMATCH: "SoC version mismatch",
     MODEL_EXECUTE: "model execute failed",

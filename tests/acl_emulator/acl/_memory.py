@@ -98,6 +98,9 @@ class Block(Handle):
     def forget(self) -> None:
         libc.release(self._base, self._region)
 
+    def drop(self) -> None:
+        memory.remove(self)
+
 
 class Memory:
     """All blocks of the process, those that were freed, and the host objects whose pointers were handed out."""
@@ -111,7 +114,7 @@ class Memory:
 
     def reset(self) -> None:
         for block in list(self.blocks.values()):
-            self._drop(block)
+            self.remove(block)
         for block in self.freed:
             block.forget()
         self.__init__()  # type: ignore[misc]
@@ -152,18 +155,19 @@ class Memory:
                 emulator.forbid(20, f"free of {self.name(address)}; {' or '.join(families)} memory expected")
                 raise AclError(codes.RT_PARAM_INVALID, f"{address:#x} was not allocated by {' or '.join(families)}")
             if block.users:
-                raise emulator.breach(21, f"free of {block.describe()} that {block.users} queued tasks use")
+                raise emulator.breach(21, f"free of {block.describe()} that a queued task or a loaded model uses")
             if block.buffers:
                 emulator.forbid(21, f"free of {block.describe()} that {len(block.buffers)} data buffers point to")
             try:
                 block.check_guards()
             finally:
-                self._drop(block)
+                self.remove(block)
                 self.freed.append(block)
                 while len(self.freed) > KEEP_FREED:
                     self.freed.popleft().forget()
 
-    def _drop(self, block: Block) -> None:
+    def remove(self, block: Block) -> None:
+        """Let a block end; its address stays reserved until `Block.forget`."""
         del self.blocks[block.address]
         self._starts.remove(block.address)
         self.used -= block.charge
@@ -216,15 +220,15 @@ class Memory:
 
     def _check_host(self, address: int, count: int, what: str) -> None:
         with emulator.lock:
-            for start, (size, _) in self.host.items():
-                if start <= address < start + max(size, 1):
-                    if address + count > start + size:
-                        text = (
-                            f"{what}: {count} bytes from {address:#x}, {start + size - address} are left in the object"
+            for start, entry in self.host.items():
+                if start <= address < start + max(entry[0], 1):
+                    left = start + entry[0] - address
+                    if count > left:
+                        raise emulator.breach(
+                            22, f"{what}: {count} bytes from {address:#x}, {left} are left in the object"
                         )
-                        raise emulator.breach(22, text)
-                    # Dead: the only references left are the tuple's here and the argument's.
-                    if sys.getrefcount(self.host[start][1]) <= 2:
+                    # Dead: the only references left are the entry's and the argument's.
+                    if sys.getrefcount(entry[1]) <= 2:
                         emulator.forbid(28, f"{what}: the object behind pointer {address:#x} has been collected")
                     return
 

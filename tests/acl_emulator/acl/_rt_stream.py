@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -162,24 +162,47 @@ def event_elapsed_time(start: int, end: int) -> tuple[float, int]:
 # -- callbacks ---------------------------------------------------------------------------------------------------------
 
 
-class _Reports:
-    """Callbacks that wait for the thread that serves their stream."""
+class Reports:
+    """Callbacks that wait for the thread that serves their stream or decoder, and how many it serves."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.waiting: dict[int, deque[Callable[[], None]]] = {}
+        self._served: Counter[int] = Counter()
+
+    def subscribe(self, thread: int) -> None:
+        with self.changed:
+            if self._served[thread] == 0 and len(self.waiting) >= MAX_SUBSCRIPTIONS:
+                raise AclError(codes.RT_SUBSCRIBE, f"{MAX_SUBSCRIPTIONS} threads are subscribed")
+            self._served[thread] += 1
+            self.waiting.setdefault(thread, deque())
+
+    def unsubscribe(self, thread: int) -> None:
+        with self.changed:
+            self._served[thread] -= 1
+            if self._served[thread] <= 0:
+                del self._served[thread]
+                self.waiting.pop(thread, None)
+            self.changed.notify_all()
 
     def subscribed(self, thread: int) -> bool:
         return thread in self.waiting
 
     def post(self, thread: int, work: Callable[[], None]) -> None:
         with self.changed:
-            self.waiting.setdefault(thread, deque()).append(work)
+            if thread in self.waiting:
+                self.waiting[thread].append(work)
+            self.changed.notify_all()
+
+    def reset(self) -> None:
+        with self.changed:
+            self.waiting.clear()
+            self._served.clear()
             self.changed.notify_all()
 
 
-reports = _Reports()
 MAX_SUBSCRIPTIONS = 1024
+reports = Reports()
 
 
 @api("rt.subscribe_report", "qp", context=True, callback_safe=False, fails_with=codes.RT_SUBSCRIBE)
@@ -187,10 +210,7 @@ def subscribe_report(thread: int, stream: int) -> int:
     queue = stream_of(stream)
     if queue.subscriber is not None:
         raise AclError(codes.RT_SUBSCRIBE, f"the stream is subscribed to thread {queue.subscriber}")
-    with reports.changed:
-        if len(reports.waiting) >= MAX_SUBSCRIPTIONS:
-            raise AclError(codes.RT_SUBSCRIBE, f"{MAX_SUBSCRIPTIONS} threads are subscribed")
-        reports.waiting.setdefault(thread, deque())
+    reports.subscribe(thread)
     queue.subscriber = thread
     return codes.SUCCESS
 
@@ -201,9 +221,7 @@ def unsubscribe_report(thread: int, stream: int) -> int:
     if queue.subscriber != thread:
         raise AclError(codes.RT_SUBSCRIBE, f"the stream is not subscribed to thread {thread}")
     queue.subscriber = None
-    if all(other.subscriber != thread for other in emulator.living(Stream)):
-        with reports.changed:
-            reports.waiting.pop(thread, None)
+    reports.unsubscribe(thread)
     return codes.SUCCESS
 
 

@@ -36,6 +36,9 @@ class Handle:
     def describe(self) -> str:
         return f"{self.kind} {self.handle:#x}"
 
+    def drop(self) -> None:
+        """End what runs in it, as the end of the process would."""
+
 
 @dataclass
 class Injection:

@@ -65,6 +65,9 @@ class Context(Handle):
         self.dead = ""
         self.default_stream = Stream(self)
 
+    def drop(self) -> None:
+        self.close("the end")
+
     def close(self, reason: str) -> None:
         self.dead = reason
         for stream in [self.default_stream, *(s for s in emulator.living(Stream) if s.context is self)]:
@@ -149,6 +152,9 @@ class Stream(Handle):
             self._changed.notify_all()
         if self._worker is not None and self._worker is not threading.current_thread():
             self._worker.join()
+
+    def drop(self) -> None:
+        self.close()
 
     def _work(self) -> None:
         while True:

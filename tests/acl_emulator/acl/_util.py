@@ -11,8 +11,9 @@ import numpy as np
 
 from . import _codes as codes
 from ._api import RET, api
+from ._errors import AclError
 from ._memory import array_at, memory, read
-from ._state import emulator
+from ._state import Handle, emulator
 
 _BY_NUMBER: dict[int, np.dtype[Any]] = {
     np.dtype(code).num: np.dtype(code) for code in np.typecodes["All"] if code not in "SUVOMm"
@@ -123,6 +124,25 @@ def stop_thread(number: int) -> int:
 @api("data_type_size", "i", returns=0, init=False)
 def data_type_size(number: int) -> int:
     return codes.DATA_TYPE_SIZES.get(number, 0)
+
+
+class TensorDescription(Handle):
+    """What ``create_tensor_desc`` makes for single operators, which are not emulated."""
+
+    kind = "tensor description"
+
+
+@api("create_tensor_desc", "ili", returns=0)
+def create_tensor_desc(dtype: int, _dims: list[int], _format: int) -> int:
+    if dtype not in codes.DATA_TYPE_SIZES:
+        raise AclError(codes.INVALID_PARAM, f"data type {dtype}")
+    return emulator.add(TensorDescription())
+
+
+@api("destroy_tensor_desc", "p")
+def destroy_tensor_desc(handle: int) -> int:
+    emulator.remove(emulator.find(handle, TensorDescription))
+    return codes.SUCCESS
 
 
 @api("float16_to_float", "i", returns=0.0, init=False)
