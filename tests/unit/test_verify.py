@@ -339,3 +339,52 @@ def test_the_unet_does_the_same_on_one_thread_and_two(shared_dir: Path) -> None:
         form.close()
     assert result.passed, result
     assert result.values["figures"]["outputs"][0]["peak"] > 0.3
+
+
+# -- PyTorch -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_pytorch_network_stands_behind_the_protocol_of_the_backends(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch runs networks that are not exported yet")
+    from handpose_native.verify.torch_backend import TorchBackend
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 21, 3, padding=1), torch.nn.Sigmoid()).eval()
+    backend = TorchBackend(network, ("heatmaps",), (24, 32))
+    (output,) = backend.outputs
+    assert (output.name, output.shape, output.dtype) == ("heatmaps", (1, 21, 24, 32), np.float32)
+    image = marker_pictures(1)[0]
+    hp.preprocess(image, out=backend.input_buffer(0))
+    backend.submit(0)
+    (maps,) = backend.wait(0)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(hp.preprocess(image, size_hw=(24, 32))))
+    np.testing.assert_array_equal(maps, expected.numpy())
+    weights = tmp_path / "net.pth"
+    torch.save(network.state_dict(), weights)
+    form = Form([weights], backend, MARKERS)
+    assert verify_forms(form, form, [image], source="markers").passed
+    form.close()
+    with pytest.raises(hp.ModelError, match="must return a, b; it returned 1"):
+        TorchBackend(network, ("a", "b"), (24, 32))
+    with pytest.raises(hp.ModelError, match="does not run on an input"):
+        TorchBackend(torch.nn.Linear(7, 7), ("a",), (24, 32))
+
+
+@pytest.mark.shared
+def test_the_unets_checkpoint_and_its_onnx_file_do_the_same(
+    shared_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="torch reads checkpoints")
+    pytest.importorskip("handpose_native.export.checkpoint_models")
+    for name in ("unet_freihand.pth", "unet_freihand.onnx"):
+        (tmp_path / name).symlink_to(shared_dir / "models" / name)
+    files = [str(tmp_path / name) for name in ("unet_freihand.pth", "unet_freihand.onnx")]
+    assert main(["verify", *files, "--spec", "unet"]) == 2
+    assert "--network" in capsys.readouterr().err
+    assert main(["verify", *files, "--spec", "unet", "--network", "unet", "--frames", "3", "--threads", "1"]) == 0
+    values = json.loads(manifest_path(files[1]).read_text())
+    assert values["precision"] == "fp32"
+    assert values["figures"]["input"]["bytes_equal"] is True
+    assert values["figures"]["outputs"][0]["max_abs"] <= 1e-5
+    assert values["figures"]["joints"]["max_px"] <= 0.01

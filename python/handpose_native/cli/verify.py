@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VideoError
+from ..errors import ArgumentError, VideoError
 from ..types import Roi
 from .common import EXIT_CODES, add_backend_arguments, backend_options_of, positive
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..picture import Picture
+    from ..verify import Form
 
 __all__ = ["add_parser"]
 
 _EXAMPLES = """\
 examples:
+  handpose-native verify unet_freihand.pth unet.onnx --network unet
   handpose-native verify unet.onnx unet.om --spec unet
   handpose-native verify unet.onnx unet-aipp.om --inputs clip.mp4 --roi 420,0,600,600 --pictures worst/
   handpose-native verify hand_landmark_full.tflite hand_landmark_full.onnx
@@ -39,9 +41,12 @@ def add_parser(commands: Any) -> None:
         epilog=f"{_EXAMPLES}\n{_RULE}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("a", metavar="A", help="the form that is believed: .onnx, .tflite, .om")
+    parser.add_argument("a", metavar="A", help="the form that is believed: .pth, .onnx, .tflite, .om")
     parser.add_argument("b", metavar="B", help="the form that is verified")
     parser.add_argument("--spec", metavar="NAME|FILE", help="what both expect, as for run; else each its own")
+    parser.add_argument("--network", metavar="NAME", help="of a .pth: unet, handpose-x, hourglass-3d")
+    parser.add_argument("--depth-weights", metavar="G.pth", help="of a .pth of hourglass-3d")
+    parser.add_argument("--backbone", metavar="NAME", help="of a .pth of handpose-x; resnet50 unless given")
     parser.add_argument("--inputs", metavar="DIR|VIDEO", help="pictures to compare on; rendered hands unless given")
     parser.add_argument("--frames", type=positive, default=12, metavar="N", help="how many pictures; 12 unless given")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the rendered hands; 0 unless given")
@@ -67,12 +72,11 @@ def _roi(text: str) -> Roi:
 
 def _verify(options: argparse.Namespace) -> int:
     from ..models.manifest import write_manifest
-    from ..verify import open_form, verify_forms, write_worst
+    from ..verify import verify_forms, write_worst
 
-    backend_options = {"threads": options.threads, **backend_options_of(options)}
     with ExitStack() as stack:
-        a = stack.enter_context(closing(open_form(options.a, options.spec, backend_options)))
-        b = stack.enter_context(closing(open_form(options.b, options.spec, backend_options)))
+        a = stack.enter_context(closing(_opened(options.a, options)))
+        b = stack.enter_context(closing(_opened(options.b, options)))
         result = verify_forms(
             a, b, _pictures(options), source=_source_name(options), roi=options.roi, precision=options.precision
         )
@@ -89,6 +93,22 @@ def _verify(options: argparse.Namespace) -> int:
     if not options.no_manifest:
         print(f"wrote {write_manifest(options.b, result.values)}")
     return 0 if result.passed else 1
+
+
+def _opened(name: str, options: argparse.Namespace) -> Form:
+    from ..verify import CHECKPOINT_SUFFIXES, open_checkpoint, open_form
+
+    if Path(name).suffix.lower() not in CHECKPOINT_SUFFIXES:
+        return open_form(name, options.spec, {"threads": options.threads, **backend_options_of(options)})
+    if options.network is None:
+        raise ArgumentError(f"verify: say with --network which network the checkpoint {name} is of")
+    return open_checkpoint(
+        options.network,
+        name,
+        spec=options.spec,
+        depth_weights=options.depth_weights,
+        backbone=options.backbone,
+    )
 
 
 def _pictures(options: argparse.Namespace) -> Iterator[Picture]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from .forms import Form, open_form
+from .forms import CHECKPOINT_SUFFIXES, Form, open_checkpoint, open_form
 from .inputs import rendered_frames, source_frames
 from .pictures import write_worst
 from .tolerances import PRECISIONS, Tolerance
 from .verification import Verification, WorstFrame, verify_forms
 
 __all__ = [
+    "CHECKPOINT_SUFFIXES",
     "PRECISIONS",
     "Form",
     "Tolerance",
     "Verification",
     "WorstFrame",
+    "open_checkpoint",
     "open_form",
     "rendered_frames",
     "source_frames",

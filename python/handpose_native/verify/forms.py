@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ from ..backends import open_backend
 from ..errors import HandposeError
 from ..estimators.region import normalisation_left, open_model, prepare_inputs
 from ..geometry import input_from_roi, invert
-from ..models import LandmarkReader, ModelSpec, check_input, make_decoder
+from ..models import KNOWN_MODELS, LandmarkReader, ModelSpec, check_input, find_spec, make_decoder
 from ..models.manifest import digest_of_file, digest_of_spec
 from ..preprocess import preprocess
 
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from ..picture import Picture
     from ..types import Roi
 
-__all__ = ["Form", "Seen", "open_form"]
+__all__ = ["CHECKPOINT_SUFFIXES", "Form", "Seen", "open_checkpoint", "open_form"]
+
+#: Files that hold a PyTorch network's weights, and not which network that is.
+CHECKPOINT_SUFFIXES = (".pth", ".pt")
 
 _LANDMARK_STEM, _PALM_STEM = "hand_landmark", "palm_detection"
 #: What MediaPipe's networks take: RGB 0..1.
@@ -188,6 +192,48 @@ def open_form(
         backend, found = open_model(file, spec, options)
     try:
         return Form([file], backend, found)
+    except HandposeError:
+        backend.close()
+        raise
+
+
+def open_checkpoint(
+    network: str,
+    weights: str | os.PathLike[str],
+    *,
+    spec: ModelSpec | str | os.PathLike[str] | None = None,
+    depth_weights: str | os.PathLike[str] | None = None,
+    backbone: str | None = None,
+) -> Form:
+    """Open a PyTorch checkpoint.
+
+    Parameters
+    ----------
+    network : str
+        Which network the weights are of: a model that ``handpose-native export`` makes of checkpoints.
+    weights : path
+    spec : ModelSpec, str or path, optional
+        That of the network unless given.
+    depth_weights : path, optional
+        Of a second network, where the model has one.
+    backbone : str, optional
+        What the network is built on, where there is a choice.
+
+    Raises
+    ------
+    ArgumentError, ModelError, MissingDependencyError
+        As ``export``.
+    """
+    models = import_module("handpose_native.export.checkpoint_models")
+    module = models.open_network(network, weights, depth_weights=depth_weights, backbone=backbone)
+    from .torch_backend import TorchBackend
+
+    known = KNOWN_MODELS[network]
+    found = find_spec(Path(weights), known if spec is None else spec) or known
+    backend = TorchBackend(module, models.CHECKPOINT_MODELS[network], found.input_hw or (0, 0))
+    files = [Path(weights), *([Path(depth_weights)] if depth_weights is not None else [])]
+    try:
+        return Form(files, backend, found)
     except HandposeError:
         backend.close()
         raise
