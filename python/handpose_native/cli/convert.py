@@ -75,8 +75,6 @@ def _convert(options: argparse.Namespace) -> int:
         if conversion.aipp is not None:
             print(f"\n# {conversion.aipp_path}\n{conversion.aipp.to_text()}", end="")
         return 0
-    run_conversion(conversion, on_line=lambda line: print(f"  {line}", flush=True))
-    written = [conversion.output, *([conversion.spec_path] if conversion.spec is not None else [])]
-    for path in written:
+    for path in run_conversion(conversion, on_line=lambda line: print(f"  {line}", flush=True)):
         print(f"wrote {path}")
     return 0

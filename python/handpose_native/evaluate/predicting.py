@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from .placing import place_in_camera
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -124,11 +124,11 @@ def predict(
     estimator = _opened(dataset, model, spec, {"threads": threads, **(backend_options or {})})
     try:
         chosen = _chosen_region(region, dataset, estimator.spec)
-        found: list[_Found] = []
-        for one in _each(dataset.samples, estimator, chosen):
-            found.append(one)
+        found = [_Found(None, 0)] * len(dataset.samples)
+        for done, (index, one) in enumerate(_each(dataset.samples, estimator, chosen), 1):
+            found[index] = one
             if on_sample is not None:
-                on_sample(len(found))
+                on_sample(done)
         return _collected(dataset.samples, found, estimator, chosen)
     finally:
         estimator.close()
@@ -143,7 +143,7 @@ def _opened(
     hands_model = find_hands_model(model, spec)
     if hands_model is None:
         return open_estimator(model, spec=spec, backend_options=backend, min_presence=0.0, options={})
-    most = max(len(list(group)) for _, group in groupby(dataset.samples, key=lambda sample: sample.image))
+    most = max(map(len, _by_picture(dataset.samples).values()))
     options = {"tracking": False, "max_hands": most}
     return open_estimator(hands_model, spec=None, backend_options=backend, min_presence=None, options=options)
 
@@ -162,19 +162,27 @@ def _chosen_region(region: float | str | None, dataset: Dataset, spec: ModelSpec
     return float(region)
 
 
-def _each(samples: Sequence[Sample], estimator: Estimator, region: float | str) -> Iterator[_Found]:
-    """Yield what was found for each sample; a picture is read once for those that follow each other in it."""
-    for path, group in groupby(samples, key=lambda sample: sample.image):
+def _by_picture(samples: Sequence[Sample]) -> dict[Path, list[int]]:
+    """Return which samples are in each picture, in the order in which the pictures first occur."""
+    result: dict[Path, list[int]] = {}
+    for index, sample in enumerate(samples):
+        result.setdefault(sample.image, []).append(index)
+    return result
+
+
+def _each(samples: Sequence[Sample], estimator: Estimator, region: float | str) -> Iterator[tuple[int, _Found]]:
+    """Yield what was found for each sample, with its index; every picture is read once."""
+    for path, indices in _by_picture(samples).items():
         picture = Picture.from_bgr(read_image(path))
         longer = max(picture.height, picture.width)
-        together = list(group)
         if region == PICTURE:
             hands = estimator.estimate(picture, 0.0, [], FrameTimes())
-            yield from (_Found(hand, longer) for hand in _matched(hands, together))
+            matched = _matched(hands, [samples[index] for index in indices])
+            yield from ((index, _Found(hand, longer)) for index, hand in zip(indices, matched))
             continue
-        for sample in together:
-            hands = estimator.estimate(picture, 0.0, [_square(sample, float(region))], FrameTimes())
-            yield _Found(hands[0] if hands else None, longer)
+        for index in indices:
+            hands = estimator.estimate(picture, 0.0, [_square(samples[index], float(region))], FrameTimes())
+            yield index, _Found(hands[0] if hands else None, longer)
 
 
 def _square(sample: Sample, scale: float) -> Roi:

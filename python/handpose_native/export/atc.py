@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, ModelError
 from ..models import ModelSpec, find_spec, spec_from_metadata
+from ..models.manifest import digest_of_spec
 from .aipp import AippConfig
 from .atc_advice import explain
 from .atc_environment import LOW_MEMORY_BYTES, available_memory_bytes, check_environment, find_atc
@@ -175,10 +176,16 @@ def _aipp_config(facts: OnnxFacts, spec: ModelSpec, shape: tuple[int, ...]) -> A
 def _check_spec_place(conversion: Conversion) -> None:
     """Refuse an output whose spec would replace another one, as that of the ONNX model itself."""
     place = conversion.spec_path
-    if conversion.spec is not None and place.is_file() and ModelSpec.from_json(place) != conversion.spec:
+    if conversion.spec is not None and place.is_file() and not _is_there(conversion):
         raise ArgumentError(
             f"convert: {place} holds another spec than {conversion.output.name} needs; give the output another name"
         )
+
+
+def _is_there(conversion: Conversion) -> bool:
+    """Tell whether a spec that says the same stands beside the output already."""
+    place = conversion.spec_path
+    return place.is_file() and digest_of_spec(ModelSpec.from_json(place)) == digest_of_spec(conversion.spec)
 
 
 def _opset_remark(opset: int) -> str:
@@ -188,7 +195,7 @@ def _opset_remark(opset: int) -> str:
     )
 
 
-def run_conversion(conversion: Conversion, *, on_line: Callable[[str], None] | None = None) -> None:
+def run_conversion(conversion: Conversion, *, on_line: Callable[[str], None] | None = None) -> list[Path]:
     """Check the environment, run atc, and write the spec beside the .om.
 
     Parameters
@@ -196,6 +203,11 @@ def run_conversion(conversion: Conversion, *, on_line: Callable[[str], None] | N
     conversion : Conversion
     on_line : callable, optional
         Called with every line that atc prints.
+
+    Returns
+    -------
+    list of Path
+        What was written for good: the .om, and its spec unless that was there.
 
     Raises
     ------
@@ -223,9 +235,11 @@ def run_conversion(conversion: Conversion, *, on_line: Callable[[str], None] | N
         if code != 0 or _stamp(conversion.output) == before:
             conversion.log_path.write_text(output, encoding="utf-8")
             raise ModelError(_failure(conversion, code, output))
-        if conversion.spec is not None:
+        if conversion.spec is not None and not _is_there(conversion):
             text = json.dumps(conversion.spec.to_dict(), indent=2) + "\n"
             conversion.spec_path.write_text(text, encoding="utf-8")
+            return [conversion.output, conversion.spec_path]
+        return [conversion.output]
     except OSError as error:
         raise ModelError(f"convert: {error.filename or conversion.output}: {error.strerror}") from error
 
