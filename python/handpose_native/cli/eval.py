@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VideoError
-from .common import EXIT_CODES, add_backend_arguments, backend_options_of, positive
+from .common import EXIT_CODES, positive
+from .pipeline import add_backend_arguments, backend_options_of
 
 if TYPE_CHECKING:
     from ..evaluate import Dataset, Predictions

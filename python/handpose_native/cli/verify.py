@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, VideoError
 from ..types import Roi
-from .common import EXIT_CODES, add_backend_arguments, backend_options_of, positive
+from .common import EXIT_CODES, positive
+from .pipeline import add_backend_arguments, backend_options_of, read_roi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,8 +66,6 @@ def add_parser(commands: Any) -> None:
 
 
 def _roi(text: str) -> Roi:
-    from .run import read_roi
-
     return Roi.from_xywh(*read_roi(text))
 
 
