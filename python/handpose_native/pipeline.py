@@ -67,6 +67,9 @@ class Pipeline:
     backend_options : mapping, optional
         How models are run: ``slots``, the frames in flight, and for ``.om`` files ``device_id`` and ``flush``; see
         :func:`handpose_native.backends.open_backend`.
+    verified : bool
+        True: model files must have passed ``handpose-native verify``, as they are and with this spec: what it wrote
+        beside them is insisted on. Weights known by name are checked against their digests anyway.
     min_presence : float, optional
         Hands with a lower presence are not returned; 0.5 for hands, else the spec's value, unless given. Hands of
         models that give no presence always are.
@@ -89,7 +92,8 @@ class Pipeline:
     Raises
     ------
     ModelError
-        If the model cannot be loaded, does not fit its spec, or its weights are not there and cannot be fetched.
+        If the model cannot be loaded, does not fit its spec, is not `verified`, or its weights are not there and
+        cannot be fetched.
     ArgumentError
         For a wrong value, or an option that the model does not have.
     MissingDependencyError
@@ -110,6 +114,7 @@ class Pipeline:
         roi: RoiLike | Sequence[RoiLike] | None = None,
         threads: int | None = None,
         backend_options: Mapping[str, Any] | None = None,
+        verified: bool = False,
         min_presence: float | None = None,
         max_hands: int | None = None,
         redetect_every: int | None = None,
@@ -135,6 +140,7 @@ class Pipeline:
             spec=spec,
             backend_options=_backend_options(threads, backend_options),
             min_presence=min_presence,
+            verified=verified,
             options={name: value for name, value in for_hands.items() if value is not None},
         )
 

@@ -21,7 +21,7 @@ LAYERS = [
     {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
     {"report", "diagnostics", "engine", "trace", "pipeline"},
-    {"bench", "web"},
+    {"bench", "evaluate", "export", "verify", "web"},
     {"cli", "__init__", "__main__"},
 ]
 KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}
@@ -31,8 +31,8 @@ APART = {"models", "backends", "video", "tracking", "synthetic"}
 # Modules that are themselves imported only when used, by `web.load_server`.
 SERVER = {Path("web") / name for name in ("application.py", "metrics.py", "server.py")}
 OPTIONAL = {
-    "PIL", "acl", "ai_edge_litert", "aiohttp", "av", "cv2", "imageio", "onnx", "onnxruntime", "prometheus_client",
-    "torch", "tqdm",
+    "PIL", "acl", "ai_edge_litert", "aiohttp", "av", "cv2", "imageio", "matplotlib", "onnx", "onnxruntime",
+    "prometheus_client", "torch", "tqdm",
 }  # fmt: skip
 
 

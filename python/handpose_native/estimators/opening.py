@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, DTypeError
-from ..models import HandsModel, is_weights_name, require_weights
+from ..models import HandsModel, is_weights_name, require_verified, require_weights
 from .hands import HandsEstimator, HandsOptions
 from .region import RegionEstimator
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..models import ModelSpec
     from .base import Estimator
 
-__all__ = ["open_estimator"]
+__all__ = ["find_hands_model", "open_estimator"]
 
 
 def open_estimator(
@@ -27,6 +27,7 @@ def open_estimator(
     backend_options: Mapping[str, Any],
     min_presence: float | None,
     options: Mapping[str, Any],
+    verified: bool = False,
 ) -> Estimator:
     """Open the networks that a model names.
 
@@ -38,21 +39,27 @@ def open_estimator(
     Estimator
         To be closed by the caller.
     """
-    hands = _find_hands_model(model, spec)
+    hands = find_hands_model(model, spec)
     if hands is not None:
+        if verified and not (isinstance(model, str) and is_weights_name(model)):
+            for path in (hands.palm, hands.landmarks):
+                require_verified(path, None)
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
         return HandsEstimator(hands, HandsOptions(**given), backend_options)
     if options:
         raise ArgumentError(
             f"Pipeline: {min(options)} is for hands models only ('hands', 'hands-lite', a folder); got model {model!r}"
         )
-    return RegionEstimator(model, spec, backend_options, min_presence)  # type: ignore[arg-type]
+    return RegionEstimator(model, spec, backend_options, min_presence, verified=verified)  # type: ignore[arg-type]
 
 
-def _find_hands_model(
+def find_hands_model(
     model: str | os.PathLike[str] | HandsModel, spec: ModelSpec | str | os.PathLike[str] | None
 ) -> HandsModel | None:
-    """Return the two networks where a model means such; None where it is one file."""
+    """Return the two networks where a model means such; None where it is one file.
+
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`.
+    """
     if isinstance(model, HandsModel):
         found = model
     elif not isinstance(model, (str, os.PathLike)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .decoders import Decoded, Decoder, HeatmapDecoder, RegressionDecoder, make_decoder
 from .hands import HandsModel, LandmarkReader, PalmReader
 from .known import KNOWN_MODELS, METADATA_KEY, find_spec, spec_from_metadata
+from .manifest import require_verified
 from .spec import ModelSpec, TensorLike, check_input, choose_input, choose_output
 from .weights import is_weights_name, require_weights
 
@@ -26,6 +27,7 @@ __all__ = [
     "find_spec",
     "is_weights_name",
     "make_decoder",
+    "require_verified",
     "require_weights",
     "spec_from_metadata",
 ]
