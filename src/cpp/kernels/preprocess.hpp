@@ -41,6 +41,9 @@ struct AxisTable {
   std::int32_t taps, stride;
   std::int32_t bits;
   std::int32_t begin, end;
+  // x axis, taps, for a level that has another order: the weights in that order, and of how many outputs at once.
+  std::int16_t* grouped_weights;
+  std::int32_t grouped_outputs;
   float* fractions;  // y axis, linear: {1 - f, f} / 2^14 per output
   // x axis, linear, for faster levels, which load the two taps of two neighbouring outputs at once. Where that works
   // for every such pair (PreprocessPlan::paired), offsets[i] of both is where 16 bytes are loaded from a row; else it

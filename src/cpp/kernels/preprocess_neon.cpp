@@ -149,7 +149,15 @@ struct Neon {
     }
   }
 
-  // Weighted sums of the samples of a row, clamped to whole grey levels; writes whole blocks.
+  static void fill_weights(AxisTable*) {}
+
+  // Weighted sums of the samples of rows, clamped to whole grey levels; writes whole blocks.
+  template <int kChannels>
+  static void weigh_rows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
+    for (int c = 0; c < kChannels; ++c) weigh_row(rows[c], axis, to[c]);
+  }
+
+ private:
   static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
     const std::int32_t taps = axis.stride, last = axis.end;
     const int shift = 6 + axis.bits;
@@ -163,7 +171,6 @@ struct Neon {
     }
   }
 
- private:
   // Byte indices of four outputs into 32 bytes, two pairs: the first taps of channel 0, of channel 1 and so on; the
   // second taps likewise.
   struct Shuffles {
@@ -222,7 +229,7 @@ struct Neon {
   }
 
   HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
-    const std::uint8_t* row = rows.row + column;
+    const std::uint8_t* row = rows.first + column;
     int32x4_t sums[4];
     for (int32x4_t& sum : sums) sum = vdupq_n_s32(1 << (rows.drop - 1));
     for (std::int32_t k = 0; k < rows.taps; ++k, row += rows.pitch_bytes) {
