@@ -58,7 +58,7 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
   if (!linear && !vertical) {
     table->grouped_weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
   }
-  if (linear && vertical) table->fractions = arena->take<float>(outputs, 2);
+  if (linear && vertical) table->down = arena->take<std::int16_t>(outputs);
   if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
   if (linear && !vertical) table->shifts = arena->take<std::uint8_t>(outputs);
   if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs / kBlock + 1, kShuffleBytes);

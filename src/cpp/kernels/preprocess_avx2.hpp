@@ -68,6 +68,19 @@ struct Avx2 {
   static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
   static Int at_most(Int value, std::int32_t most) { return _mm256_min_epi32(value, _mm256_set1_epi32(most)); }
 
+  // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
+  // zero; integers keep the floating-point units free.
+  static Float clamp_levels(Float value) {
+    const Int bits = _mm256_max_epi32(_mm256_castps_si256(value), _mm256_setzero_si256());
+    return _mm256_castsi256_ps(_mm256_min_epi32(bits, _mm256_castps_si256(all(255.0f))));
+  }
+
+  // Words, two to a pair.
+  static Int all_words(std::int16_t word) { return _mm256_set1_epi16(word); }
+  static Int double_words(Int low) { return _mm256_or_si256(low, _mm256_slli_epi32(low, 16)); }
+  static Int scale_pairs(Int pairs, Int share) { return _mm256_mulhrs_epi16(pairs, share); }
+  static Int subtract_pairs(Int a, Int b) { return _mm256_sub_epi16(a, b); }
+
   // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
   static Int weight_pairs(Int second) {
     return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), second));
@@ -159,18 +172,18 @@ struct Avx2 {
   }
 
   // The bilinear samples of a block: channel c of the plane to components[c].
-  template <int kChannels, bool kPaired, bool kSameRows>
-  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx2>& w, Float* components) {
+  template <int kChannels, bool kPaired>
+  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
     const Pairs row0 = load_taps<kPaired>(taps.row0, taps.offsets), row1 = load_taps<kPaired>(taps.row1, taps.offsets);
     const Shuffles shuffles = kPaired ? load_shuffles(taps.shuffles) : make_shuffles<kChannels>(0x0800080008000800);
     if (kChannels > 1) {
       // Outputs 0 1 0 1 | 4 5 4 5 and 2 3 2 3 | 6 7 6 7, channel 0 in the lower half of a lane and channel 1 above.
-      const Float a = blend_rows(_mm256_shuffle_epi8(row0.a, shuffles.two[0]),
-                                 _mm256_shuffle_epi8(row1.a, shuffles.two[0]), quarters<kSameRows, 0x44>(w));
-      const Float b = blend_rows(_mm256_shuffle_epi8(row0.b, shuffles.two[1]),
-                                 _mm256_shuffle_epi8(row1.b, shuffles.two[1]), quarters<kSameRows, 0xee>(w));
-      components[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
-      components[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+      const Int a = blend_rows(_mm256_shuffle_epi8(row0.a, shuffles.two[0]),
+                               _mm256_shuffle_epi8(row1.a, shuffles.two[0]), quarters<0x44>(w));
+      const Int b = blend_rows(_mm256_shuffle_epi8(row0.b, shuffles.two[1]),
+                               _mm256_shuffle_epi8(row1.b, shuffles.two[1]), quarters<0xee>(w));
+      components[0] = _mm256_unpacklo_epi64(a, b);
+      components[1] = _mm256_unpackhi_epi64(a, b);
       if (kChannels == 2) return;
     }
     // The last channel: the four outputs of `a` in the lower halves of the lanes, those of `b` in the upper ones.
@@ -377,16 +390,13 @@ struct Avx2 {
   }
 
   // The weights of outputs 0 1 0 1 | 4 5 4 5, or 2 3 2 3 | 6 7 6 7.
-  template <bool kSameRows, int kOrder>
+  template <int kOrder>
   HANDPOSE_INLINE static BlockWeights<Avx2> quarters(const BlockWeights<Avx2>& w) {
-    return {_mm256_shuffle_epi32(w.across, kOrder), kSameRows ? w.above : _mm256_permute_ps(w.above, kOrder),
-            kSameRows ? w.below : _mm256_permute_ps(w.below, kOrder)};
+    return {_mm256_shuffle_epi32(w.above, kOrder), _mm256_shuffle_epi32(w.below, kOrder)};
   }
 
-  HANDPOSE_INLINE static Float blend_rows(__m256i row0, __m256i row1, const BlockWeights<Avx2>& w) {
-    const Float top = _mm256_cvtepi32_ps(_mm256_madd_epi16(row0, w.across));
-    const Float bottom = _mm256_cvtepi32_ps(_mm256_madd_epi16(row1, w.across));
-    return add(multiply(top, w.above), multiply(bottom, w.below));
+  HANDPOSE_INLINE static Int blend_rows(Int row0, Int row1, const BlockWeights<Avx2>& w) {
+    return _mm256_add_epi32(_mm256_madd_epi16(row0, w.above), _mm256_madd_epi16(row1, w.below));
   }
 };
 

@@ -41,9 +41,7 @@ void fill_linear(const AxisMap& map, AxisTable* table) {
     table->start[i] = start;
     table->weights[2 * i] = static_cast<std::int16_t>((1 << kLinearBits) - weight);
     table->weights[2 * i + 1] = weight;
-    if (table->fractions == nullptr) continue;
-    table->fractions[2 * i] = static_cast<float>(1 - f) * 0x1p-14f;
-    table->fractions[2 * i + 1] = static_cast<float>(f) * 0x1p-14f;
+    if (table->down != nullptr) table->down[i] = static_cast<std::int16_t>(std::min(std::lrint(f * 32768), 32767L));
   }
 }
 

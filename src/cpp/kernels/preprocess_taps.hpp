@@ -76,7 +76,7 @@ struct TapsRows {
                                                   : sample_taps<V, 3>;
         sample(plan, plane, i == 0 ? 0 : 1, y, plan.levels + i);
       }
-      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end});
+      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end}, 1.0f);
     }
   }
 };
