@@ -55,7 +55,10 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
   table->stride = axis_weight_stride(filter, table->taps);
   table->start = arena->take<std::int32_t>(outputs);
   table->weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
-  if (linear && vertical) table->fractions = arena->take<float>(outputs, 2);
+  if (!linear && !vertical) {
+    table->grouped_weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
+  }
+  if (linear && vertical) table->down = arena->take<std::int16_t>(outputs);
   if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
   if (linear && !vertical) table->shifts = arena->take<std::uint8_t>(outputs);
   if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs / kBlock + 1, kShuffleBytes);
@@ -80,7 +83,7 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
   }
   if (params.filter != Filter::kLinear) {
     // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
-    const auto row = static_cast<std::size_t>(plan->source.width) + 32;
+    const auto row = static_cast<std::size_t>(plan->source.width) + 64;
     plan->interleaved = arena->take<std::int16_t>(row, 3);
     for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }
@@ -152,9 +155,7 @@ void fill_tables(PreprocessPlan* plan) {
     fill_axis(axis_map(plan->source, plan->params, plan->out, plane, true), plan->params, &plan->y[plane]);
   }
   if (plan->params.filter != Filter::kLinear) return;
-  plan->paired = pairs_fit(plan->x[0], planes[0].channels);
-  if (tables > 1) plan->paired = plan->paired && pairs_fit(plan->x[1], planes[1].channels);
-  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
+  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, &plan->x[plane]);
 }
 
 // Puts the tables into the plan: those of the last call where they are the same.
@@ -164,12 +165,10 @@ void provide_tables(PreprocessPlan* plan, PreprocessTables* kept) {
     fill_tables(plan);
     std::copy(plan->x, plan->x + 2, wanted.x);
     std::copy(plan->y, plan->y + 2, wanted.y);
-    wanted.paired = plan->paired;
     *kept = wanted;
   }
   std::copy(kept->x, kept->x + 2, plan->x);
   std::copy(kept->y, kept->y + 2, plan->y);
-  plan->paired = kept->paired;
 }
 
 void preprocess_upright(const PreprocessPlan& plan) {
