@@ -122,8 +122,14 @@ def inject(
     """
     if function not in REGISTRY:
         raise ValueError(f"inject: acl has no function {function!r}")
+    if late and not _queues(function):
+        raise ValueError(f"inject: acl.{function} queues no task that could fail late")
     chosen = default_code(function) if code is None else code
     emulator.injections.append(Injection(function, nth, chosen, raises, late))
+
+
+def _queues(function: str) -> bool:
+    return function.endswith("_async") or function in ("mdl.execute", "rt.record_event", "rt.launch_callback")
 
 
 def injected_failures() -> list[Failure]:

@@ -111,6 +111,7 @@ class Memory:
         self.freed: deque[Block] = deque()
         self.used = 0
         self.host: dict[int, tuple[int, Any]] = {}
+        self._host_bytes = 0
 
     def reset(self) -> None:
         for block in list(self.blocks.values()):
@@ -213,10 +214,15 @@ class Memory:
     def remember(self, address: int, size: int, owner: Any) -> None:
         """Note the object behind a pointer that was handed out. It is kept, so that its address is not used again."""
         with emulator.lock:
-            self.host.pop(address, None)
+            self._forget_host(address)
             self.host[address] = (size, owner)
-            while len(self.host) > 1 and sum(size for size, _ in self.host.values()) > KEEP_HOST_BYTES:
-                del self.host[next(iter(self.host))]
+            self._host_bytes += size
+            while len(self.host) > KEEP_FREED or (len(self.host) > 1 and self._host_bytes > KEEP_HOST_BYTES):
+                self._forget_host(next(iter(self.host)))
+
+    def _forget_host(self, address: int) -> None:
+        size, _ = self.host.pop(address, (0, None))
+        self._host_bytes -= size
 
     def _check_host(self, address: int, count: int, what: str) -> None:
         with emulator.lock:

@@ -144,7 +144,7 @@ def query_event_status(handle: int) -> tuple[int, int]:
 def query_event_wait_status(handle: int) -> tuple[int, int]:
     event = _event(handle)
     event.require_record("query_event_wait_status")
-    return 1 if event.complete else 0, codes.SUCCESS
+    return 0 if event.complete else 1, codes.SUCCESS
 
 
 @api("rt.event_elapsed_time", "pp", returns=(0.0, RET), context=True)

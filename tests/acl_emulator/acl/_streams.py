@@ -170,7 +170,6 @@ class Stream(Handle):
                 self._changed.notify_all()
 
     def _do(self, task: Task) -> None:
-        error: BaseException | None = None
         try:
             self._free_at = task.run(max(task.queued, self._free_at))
             if task.code:
@@ -178,7 +177,6 @@ class Stream(Handle):
             for block in task.blocks:
                 block.check_guards()
         except AclError as failure:
-            error = failure
             self._error = self._error or failure
         except RuleViolation as violation:
             self._violation = self._violation or violation
@@ -189,7 +187,6 @@ class Stream(Handle):
                 block.users -= 1
         if task.finish is not None:
             task.finish()
-        del error
 
 
 class Event(Handle):
