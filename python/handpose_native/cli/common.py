@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-__all__ = ["EXIT_CODES", "add_backend_arguments", "backend_options_of", "positive"]
+__all__ = ["EXIT_CODES", "positive"]
 
 EXIT_CODES = """\
 exit codes:
@@ -26,23 +25,3 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1; got {text!r}")
     return int(text)
-
-
-def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how models are run."""
-    parser.add_argument(
-        "--slots", type=positive, metavar="N", help="frames in flight on the device (else 1 on the CPU, 2 on an NPU)"
-    )
-    parser.add_argument("--device-id", type=int, metavar="N", help="which NPU, for .om models (else 0)")
-    parser.add_argument(
-        "--flush",
-        action="store_true",
-        default=None,
-        help="flush the CPU's caches round each run of an .om model, where an old board is wrong without",
-    )
-
-
-def backend_options_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the arguments say, for ``Pipeline(backend_options=...)``."""
-    given = {"slots": options.slots, "device_id": options.device_id, "flush": options.flush}
-    return {name: value for name, value in given.items() if value is not None}
