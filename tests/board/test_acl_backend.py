@@ -36,7 +36,7 @@ def random_input(backend: Backend, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_the_same_numbers_as_onnx_runtime(
     board: Board, tmp_path: Path, rng: np.random.Generator, dtype: str, layout: str
 ) -> None:
