@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "acl_emul
 import acl_emulator_control as control
 from make_om import make_om
 
+SOC = "Ascend310B4"
 MOST_CPUS = 3
 #: Milliseconds of a run: small models, MediaPipe's landmark and palm networks, OpenPose light (see docs/board.md).
 LATENCIES_MS = (2.66, 4.8, 6.67, 11.56, 17.0, 27.04)
@@ -69,7 +70,7 @@ class Blocking(acl_backend.AclBackend):
 
 
 def with_backend(kind: type[acl_backend.AclBackend], model: Path, slots: int, latency_ms: float) -> hp.Pipeline:
-    control.reset(soc="Ascend310B4", replay_outputs=True, latencies_ms={"*": latency_ms})
+    control.reset(soc=SOC, replay_outputs=True, latencies_ms={"*": latency_ms})
     before, acl_backend.AclBackend = acl_backend.AclBackend, kind  # type: ignore[misc]
     try:
         spec = KNOWN_MODELS[model.stem]
@@ -138,7 +139,9 @@ def job(folder: Path, options: argparse.Namespace) -> None:
                 for way, kind, slots in (("execute", Blocking, 1), ("2 slots", acl_backend.AclBackend, 2)):
                     with with_backend(kind, folder / f"{name}.om", slots, latency) as pipe:
                         output = folder / f"out{suffix}" if suffix != "none" else None
-                        report = pipe.run(options.video, output, keypoints=folder / "out.jsonl")
+                        report = pipe.run(
+                            options.video, output, keypoints=folder / "out.jsonl", max_frames=options.max_frames
+                        )
                         usage = control.core_usage()
                     acl_runtime._end()
                     busy = usage.busy / (usage.busy + usage.idle)
@@ -155,6 +158,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=ROUND_S, help="of each measurement in a round")
     parser.add_argument("--job", action="store_true", help="measure the whole job on --video")
     parser.add_argument("--video")
+    parser.add_argument("--max-frames", type=int, default=200, metavar="N", help="of the video")
     parser.add_argument("--outputs", nargs="+", default=["none", ".gif", ".mp4"])
     parser.add_argument(
         "--slower", nargs="+", type=float, default=[5.0, 10.0], metavar="N", help="compute rates for slower CPUs, too"
@@ -164,11 +168,11 @@ def main() -> None:
         parser.error("--job needs --video")
     cpus = sorted(os.sched_getaffinity(0))[:MOST_CPUS]
     os.sched_setaffinity(0, cpus)
-    print(f"{len(cpus)} CPUs of this machine, emulated Ascend310B4, run mode RC")
+    print(f"{len(cpus)} CPUs of this machine, emulated {SOC}, run mode RC")
     with tempfile.TemporaryDirectory() as place:
         for name in options.models:
             network = stand_in(name, Path(place))
-            make_om(network, network.with_suffix(".om"))
+            make_om(network, network.with_suffix(".om"), soc_version=SOC)
         (job if options.job else table)(Path(place), options)
 
 
