@@ -28,7 +28,20 @@ KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}
 MAY_IMPORT_NATIVE = KERNEL_FACES | {"picture", "__init__", "diagnostics"}
 # Packages of the third layer stand beside each other.
 APART = {"models", "backends", "video", "tracking", "synthetic"}
-OPTIONAL = {"av", "cv2", "onnxruntime", "ai_edge_litert", "onnx", "torch", "tqdm", "PIL", "imageio", "acl", "pyarrow", "ray"}
+OPTIONAL = {
+    "av",
+    "cv2",
+    "onnxruntime",
+    "ai_edge_litert",
+    "onnx",
+    "torch",
+    "tqdm",
+    "PIL",
+    "imageio",
+    "acl",
+    "pyarrow",
+    "ray",
+}
 
 
 def layer_of(name: str) -> int:

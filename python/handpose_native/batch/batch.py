@@ -16,7 +16,7 @@ from .processes import run_in_processes
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from .options import BatchOptions
     from .videos import Video
@@ -37,8 +37,8 @@ class BatchReport:
         Videos that have none, with the cause.
     already_done : int
         Videos left alone because they have their results from before.
-    not_begun : int
-        Videos left because the batch was asked to end, those in work included.
+    left : int
+        Videos left for another time because the batch was asked to end, those in work included.
     frames : int
         Frames that went through the whole chain.
     media_s : float
@@ -51,7 +51,7 @@ class BatchReport:
     damaged: int = 0
     failed: list[Outcome] = field(default_factory=list)
     already_done: int = 0
-    not_begun: int = 0
+    left: int = 0
     frames: int = 0
     media_s: float = 0.0
     seconds: float = 0.0
@@ -77,7 +77,7 @@ class BatchReport:
             "done, but damaged": self.damaged,
             "failed": len(self.failed),
             "done before": self.already_done,
-            "not begun": self.not_begun,
+            "left": self.left,
         }
         text = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no videos"
         rate = f"; {self.frames} frames in {self.seconds:.1f} s, {self.fps:.1f} fps" if self.frames else ""
@@ -89,7 +89,7 @@ def run_batch(
     out: str | os.PathLike[str],
     options: BatchOptions,
     *,
-    run: Callable[..., Iterator[Outcome]] = run_in_processes,
+    run: Callable[..., Generator[Outcome, None, None]] = run_in_processes,
     on_outcome: Callable[[Outcome], None] | None = None,
     on_begin: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
@@ -150,6 +150,6 @@ def run_batch(
                 report.count(outcome)
                 if on_outcome is not None:
                     on_outcome(outcome)
-    report.not_begun = len(todo) - report.done - report.damaged - len(report.failed)
+    report.left = len(todo) - report.done - report.damaged - len(report.failed)
     report.seconds = time.perf_counter() - began_s
     return report

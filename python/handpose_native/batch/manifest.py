@@ -59,7 +59,8 @@ class Manifest:
             raise
 
     def is_done(self, video: Video, options: str) -> bool:
-        """Whether a video has its results: the same file, by size and time, with the same options, all outputs there.
+        """Whether a video has its results: a file of the same name, size and time, with
+        the same options, and all outputs there.
 
         Parameters
         ----------
@@ -71,9 +72,10 @@ class Manifest:
         if entry is None or entry["options"] != options or video.mtime_ns is None:
             return False
         outcome = Outcome.from_dict(entry["outcome"])
+        before = outcome.video
         return (
             outcome.is_done
-            and outcome.video == video
+            and (before.size_bytes, before.mtime_ns) == (video.size_bytes, video.mtime_ns)
             and all((self._out / output).exists() for output in outcome.outputs)
         )
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, ModelError
-from ..models import is_weights_name, weight_set
-from ..video import SCHEMA
+from ..models import is_weights_name
+from ..models.weights import weight_set
+from ..video.keypoints import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

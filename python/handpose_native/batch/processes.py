@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
@@ -19,19 +20,19 @@ from .options import BatchOptions
 from .work import Outcome, VideoWorker, remove_left_overs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
     from ..types import FrameResult
     from .videos import Video
 
-__all__ = ["run_in_processes", "usable_cpus"]
+__all__ = ["ATTEMPTS", "run_in_processes", "usable_cpus"]
 
 logger = logging.getLogger(__name__)
 
 #: How often a video is begun that ends the process working on it: the second time may have been another's fault.
-_ATTEMPTS = 2
+ATTEMPTS = 2
 #: How often it is looked whether to stop; how long workers then get to end by themselves; how often they tell how far
 #: they are.
 _LOOK_S, _PATIENCE_S, _TELL_S = 0.1, 1.0, 0.5
@@ -55,7 +56,7 @@ def run_in_processes(
     jobs: int | None = None,
     on_frames: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Do videos in processes of this machine, one at a time in each.
 
     Parameters
@@ -92,9 +93,8 @@ def run_in_processes(
         raise ArgumentError(f"run_in_processes: jobs must be at least 1; got {jobs}")
     count = min(jobs or usable_cpus(), max(len(waiting), 1))
     options = options.with_threads(max(usable_cpus() // count, 1))
-    return _Crew(
-        count, waiting, Path(out), options, on_frames or (lambda _: None), stop or threading.Event()
-    ).outcomes()
+    crew = _Crew(count, waiting, Path(out), options, on_frames or (lambda _: None), stop or threading.Event())
+    return crew.outcomes()
 
 
 class _Crew:
@@ -117,7 +117,7 @@ class _Crew:
         self._stop = stop
         self._workers: list[_Worker] = []
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome, None, None]:
         try:
             while not self._stop.is_set():
                 self._hand_out()
@@ -165,7 +165,7 @@ class _Crew:
             return
         logger.warning("%s: the worker ended in the middle of it: %s", task.video.name, how)
         remove_left_overs(self._out, task.video)
-        if task.attempt < _ATTEMPTS:
+        if task.attempt < ATTEMPTS:
             self._waiting.appendleft(task._replace(attempt=task.attempt + 1))
             return
         error = f"{task.video.path}: the worker ended in the middle of it, {task.attempt} times; the last time: {how}"
@@ -251,7 +251,8 @@ def _work(channel: Connection, out: Path, options: BatchOptions, log_level: int 
     try:
         worker = VideoWorker(options, out)
     except HandposeError as error:
-        channel.send(error)
+        with suppress(OSError):  # whoever gives the work may have ended because of another one's
+            channel.send(error)
         return
     try:
         channel.send(0)  # no frames yet, but it can begin

@@ -17,27 +17,8 @@ __all__ = ["VIDEO_SUFFIXES", "Video", "find_videos"]
 #: What counts as a video in a folder; a list may name any file.
 VIDEO_SUFFIXES = frozenset(
     [
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".gif",
-        ".h264",
-        ".h265",
-        ".hevc",
-        ".m2ts",
-        ".m4v",
-        ".mjpeg",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
+        *(".3gp", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4"),
+        *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
     ]
 )
 
@@ -53,7 +34,7 @@ class Video:
     path : str
         Where it lies, absolute.
     size_bytes, mtime_ns : int or None
-        Of the file when it was found; with the path they tell whether it is still the same. None where there is none.
+        Of the file when it was found; with the name they tell whether it is still the same. None where there is none.
     """
 
     name: str
@@ -70,7 +51,7 @@ class Video:
         """Look at a file, which need not be there: that is for the worker to say."""
         place = os.path.abspath(path)  # noqa: PTH100 - links are not to be resolved
         try:
-            status = os.stat(place)
+            status = Path(place).stat()
         except OSError:
             return cls(name, place, None, None)
         return cls(name, place, status.st_size, status.st_mtime_ns)

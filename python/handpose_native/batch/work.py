@@ -6,9 +6,10 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 import traceback
+import uuid
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from .videos import Video
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..report import RunReport
     from ..types import FrameResult
@@ -152,8 +153,7 @@ class VideoWorker:
             if on_frame is not None:
                 on_frame(result)
 
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.part-", dir=target.parent) as name:
-            folder = Path(name)
+        with _new_folder(_growing(target)) as folder:
             options = self._options
             report = self._pipeline.run(
                 video.path,
@@ -191,11 +191,23 @@ class VideoWorker:
 
 def remove_left_overs(out: Path, video: Video) -> None:
     """Remove what a worker that was killed left of a video."""
-    target = out / video.name
-    prefix = f".{target.name}.part-"
-    for entry in list(target.parent.iterdir()) if target.parent.is_dir() else []:
-        if entry.name.startswith(prefix):
-            shutil.rmtree(entry, ignore_errors=True)
+    shutil.rmtree(_growing(out / video.name), ignore_errors=True)
+
+
+def _growing(target: Path) -> Path:
+    """Return the hidden folder beside the results in which they are made."""
+    return target.with_name(f".{target.name}.part")
+
+
+@contextmanager
+def _new_folder(place: Path) -> Iterator[Path]:
+    """Make a folder that no other worker has, also where one that was thought dead still lives."""
+    folder = place / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

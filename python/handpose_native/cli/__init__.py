@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..diagnostics import build_config, show_config
 from ..errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
-from . import bench, demo, models, run
+from . import batch, bench, demo, models, run
 from .common import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     demo.add_parser(commands)
     run.add_parser(commands)
+    batch.add_parser(commands)
     models.add_parser(commands)
     bench.add_parser(commands)
     config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .common import positive
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
 
-__all__ = ["add_pipeline_arguments", "open_pipeline_of"]
+__all__ = ["add_pipeline_arguments", "open_pipeline_of", "pipeline_options_of"]
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,16 +73,20 @@ def open_pipeline_of(options: argparse.Namespace) -> Pipeline:
     """Load what the arguments say."""
     from ..pipeline import Pipeline
 
-    return Pipeline(
-        options.model,
-        spec=options.spec,
-        roi=options.roi,
-        threads=options.threads,
-        min_presence=options.min_presence,
-        max_hands=options.max_hands,
-        redetect_every=options.redetect_every,
-        smoothing=options.smoothing,
-        mirrored=options.mirrored,
-        tracking=options.tracking,
-        detector_only=options.detector_only,
-    )
+    return Pipeline(options.model, **pipeline_options_of(options))
+
+
+def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the arguments say of a pipeline, but for its model."""
+    return {
+        "spec": options.spec,
+        "roi": options.roi,
+        "threads": options.threads,
+        "min_presence": options.min_presence,
+        "max_hands": options.max_hands,
+        "redetect_every": options.redetect_every,
+        "smoothing": options.smoothing,
+        "mirrored": options.mirrored,
+        "tracking": options.tracking,
+        "detector_only": options.detector_only,
+    }
