@@ -21,7 +21,7 @@ LAYERS = [
     {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
     {"report", "diagnostics", "engine", "trace", "pipeline"},
-    {"bench", "batch"},
+    {"bench", "batch", "doctor"},
     {"cli", "__init__", "__main__"},
 ]
 KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..diagnostics import build_config, show_config
 from ..errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
-from . import batch, bench, demo, models, run
+from . import batch, bench, demo, doctor, models, run
 from .common import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_parser(commands)
     models.add_parser(commands)
     bench.add_parser(commands)
+    doctor.add_parser(commands)
     config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")
     config.set_defaults(function=_config)
     return parser
