@@ -19,7 +19,7 @@ __all__ = ["examine_software"]
 
 
 class _Package(NamedTuple):
-    """A package: how it is imported, what distributes it, what for, and how to get it."""
+    """A package: how it is imported, what distributes it, what for, how to get it; what it is if it is missing."""
 
     module: str
     distributions: tuple[str, ...]
@@ -32,9 +32,7 @@ _OPENCV = tuple(f"opencv-{kind}" for kind in ("python", "python-headless", "cont
 _PACKAGES = (
     _Package("av", ("av",), "video files, streams, MP4 and GIF", "pip install av", "error"),
     _Package("cv2", _OPENCV, "cameras and image files", "pip install opencv-python-headless", "warning"),
-    _Package(
-        "ai_edge_litert", ("ai-edge-litert",), ".tflite models, as hands", "pip install 'handpose_native[cpu]'", ""
-    ),
+    _Package("ai_edge_litert", ("ai-edge-litert",), ".tflite models, as hands", "pip install ai-edge-litert", ""),
     _Package("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), ".onnx models", "pip install onnxruntime", ""),
 )
 
