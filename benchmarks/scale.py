@@ -1,12 +1,12 @@
 """What many hours of video take: the throughput of this machine measured, the rest computed.
 
     python benchmarks/scale.py measure VIDEO --json FILE [--copies 6] [--jobs 1,2]
-    python benchmarks/scale.py table FILE [--hours 1,1000,1000000] [--fps 30] [--price 0.04]
+    python benchmarks/scale.py table FILE [FILE ...] [--hours 1,1000,1000000] [--fps 30] [--price 0.04] [--use 0.95]
 
 `measure` does copies of a video as a batch, in each way, and writes frames per second, processor time and bytes per
-frame. `table` computes from that: machine hours = hours of video x frames per second of the video / frames per second
-of the machine; cost = machine hours x processors x price of a processor hour; results = frames x bytes per frame. It
-takes for granted that videos are independent, so machines add up, and that reading and storing keeps pace.
+frame. `table` computes from that: processor hours = frames x processor time per frame / share of the processors in use;
+machine hours = processor hours / processors of a machine; cost = processor hours x price; results = frames x bytes per
+frame. It takes for granted that videos are independent, so machines add up, and that reading and storing keep pace.
 """
 
 from __future__ import annotations
@@ -94,33 +94,34 @@ def _processor() -> str:
     return "unknown"
 
 
-def needed(entry: dict[str, Any], cpus: int, hours: float, fps: float, price: float) -> dict[str, float]:
-    """Compute what so many hours of video need of machines like the one measured."""
-    frames = hours * 3600 * fps
-    machine_hours = frames / entry["fps"] / 3600
+def needed(entry: dict[str, Any], cpus: int, frames: float, price: float, use: float) -> dict[str, float]:
+    """Compute what so many frames need of machines like the one measured."""
+    processor_hours = frames * entry["cpu_ms_per_frame"] / 1e3 / 3600 / use
+    machine_hours = processor_hours / cpus
     return {
+        "processor_hours": processor_hours,
         "machine_hours": machine_hours,
-        "cost": machine_hours * cpus * price,
+        "cost": processor_hours * price,
         "results_bytes": frames * entry["bytes_per_frame"],
-        "machines_for_a_day": machine_hours / 24,
         "machines_for_30_days": machine_hours / 24 / 30,
     }
 
 
 def table(options: argparse.Namespace) -> int:
-    document = json.loads(Path(options.file).read_text(encoding="utf-8"))
-    cpus = document["cpus"]
-    titles = ("networks, jobs, written", "hours of video", "machine hours", "cost", "results", "machines for a day")
-    print(f"| {' | '.join(titles)} | for 30 days |")
+    titles = ("networks, written", "hours of video", "processor hours", "machine hours", "cost", "results")
+    print(f"| {' | '.join(titles)} | machines for 30 days |")
     print("|---" * (len(titles) + 1) + "|")
-    for entry in document["entries"]:
-        for hours in map(float, options.hours.split(",")):
-            need = needed(entry, cpus, hours, options.fps, options.price)
-            print(
-                f"| {entry['model']}, {entry['jobs']}, {entry['what']} | {hours:,.0f} | {need['machine_hours']:,.1f} | "
-                f"{need['cost']:,.2f} | {_size(need['results_bytes'])} | {need['machines_for_a_day']:,.2f} | "
-                f"{need['machines_for_30_days']:,.2f} |"
-            )
+    for file in options.files:
+        document = json.loads(Path(file).read_text(encoding="utf-8"))
+        jobs = max(entry["jobs"] for entry in document["entries"])
+        for entry in (one for one in document["entries"] if one["jobs"] == jobs):
+            for hours in map(float, options.hours.split(",")):
+                need = needed(entry, document["cpus"], hours * 3600 * options.fps, options.price, options.use)
+                print(
+                    f"| {entry['model']}, {entry['what']} | {hours:,.0f} | {need['processor_hours']:,.1f} | "
+                    f"{need['machine_hours']:,.1f} | {need['cost']:,.2f} | {_size(need['results_bytes'])} | "
+                    f"{need['machines_for_30_days']:,.2f} |"
+                )
     return 0
 
 
@@ -144,10 +145,11 @@ def main() -> int:
     measuring.add_argument("--machine", help="what the JSON calls this machine")
     measuring.set_defaults(function=measure)
     tabulating = actions.add_parser("table")
-    tabulating.add_argument("file")
+    tabulating.add_argument("files", nargs="+")
     tabulating.add_argument("--hours", default="1,1000,1000000")
     tabulating.add_argument("--fps", type=float, default=30.0, help="of the videos")
     tabulating.add_argument("--price", type=float, default=0.04, help="of an hour of one processor")
+    tabulating.add_argument("--use", type=float, default=0.95, help="share of the processors that is put to use")
     tabulating.set_defaults(function=table)
     options = parser.parse_args()
     return int(options.function(options))

@@ -19,6 +19,8 @@ _OPTIONAL = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "ai_edge_litert": ("ai-edge-litert",),
     "onnx": ("onnx",),
+    "pyarrow": ("pyarrow",),
+    "ray": ("ray",),
     "torch": ("torch",),
 }
 

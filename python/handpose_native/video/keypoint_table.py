@@ -79,8 +79,7 @@ class TableWriter(KeypointWriter):
         if self._file is None:
             return
         try:
-            if not self._failed:
-                self._flush()
+            self._flush()
             self._file.close()
             self._growing.replace(self._target)
         finally:
