@@ -61,7 +61,7 @@ def test_a_folder_with_broken_files_is_done_but_for_these(demo: Demo, clips: Pat
     arguments = [clips, "-o", out, "--model", demo.model, "--jobs", 2, "--draw", "mp4", "--max-frames", 100]
     arguments += ["--keypoints", "jsonl", "--keypoints", "parquet"]
     result = run(*arguments)
-    assert result.returncode == 7, result.stderr
+    assert result.returncode == 8, result.stderr
     made = [f"{name}.{kind}" for name in ("1.mp4", "2.mp4", "cut.mp4", "sub/3.mp4") for kind in KINDS]
     assert files_in(out) == sorted(["manifest.jsonl", *made])
     for line in ("empty.mp4 failed: ", "text.mp4 failed: "):
@@ -79,7 +79,7 @@ def test_a_folder_with_broken_files_is_done_but_for_these(demo: Demo, clips: Pat
 
     before = {path: (out / path).stat().st_mtime_ns for path in files_in(out)}
     again = run(*arguments)
-    assert again.returncode == 7
+    assert again.returncode == 8
     assert "videos: 2 failed, 4 done before" in again.stderr
     del before["manifest.jsonl"]
     assert {path: (out / path).stat().st_mtime_ns for path in before} == before

@@ -76,7 +76,9 @@ def test_the_digest_differs_where_results_may(model: Path) -> None:
     options = BatchOptions(model, pipeline={"max_hands": 2, "threads": 1})
     same = [
         options,
-        BatchOptions(str(model), pipeline={"max_hands": 2, "threads": 4, "spec": None}),
+        BatchOptions(
+            str(model), pipeline={"max_hands": 2, "threads": 4, "spec": None, "backend_options": {"slots": 3}}
+        ),
         options.with_threads(7),
     ]
     assert len({one.digest() for one in same}) == 1

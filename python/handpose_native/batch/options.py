@@ -21,6 +21,8 @@ __all__ = ["DRAWN_FORMATS", "KEYPOINT_FORMATS", "BatchOptions"]
 
 KEYPOINT_FORMATS = ("jsonl", "csv", "parquet")
 DRAWN_FORMATS = ("mp4", "mkv", "mov", "gif")
+#: Arguments of a pipeline that say how it is run; results are the same.
+_HOW = ("threads", "backend_options")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class BatchOptions:
         return replace(self, pipeline={**self.pipeline, "threads": threads})
 
     def digest(self) -> str:
-        """Return 16 hexadecimal digits that differ where results may: of all options but ``threads``, and of the model.
+        """Return 16 hexadecimal digits that differ where results may: of what is done and of the model, not of how it is run.
 
         Model files are read whole; the package's version is not part of it.
 
@@ -80,7 +82,7 @@ class BatchOptions:
         ModelError
             If a model file cannot be read.
         """
-        pipeline = {name: _plain(value) for name, value in self.pipeline.items() if name != "threads"}
+        pipeline = {name: _plain(value) for name, value in self.pipeline.items() if name not in _HOW}
         facts = {
             "schema": SCHEMA,
             "model": _model_digests(self.model),

@@ -87,7 +87,7 @@ def _batch(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{report}\n")
     if signals.received:
         return 128 + signals.received[0]
-    return 7 if report.failed else 6 if report.damaged else 0
+    return 8 if report.failed else 6 if report.damaged else 0
 
 
 def _run(videos: list[Video], what: BatchOptions, options: argparse.Namespace, signals: Signals) -> BatchReport:

@@ -19,7 +19,7 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="hands",
         metavar="NAME|FILE|DIR",
-        help="hands (the default) or hands-lite; a .onnx or .tflite file; a folder with a palm and a landmark model",
+        help="hands (the default), hands-lite; a .onnx, .tflite or .om file; a folder with a palm and a landmark model",
     )
     parser.add_argument(
         "--spec", metavar="NAME|FILE", help="what a model file expects: unet, handpose-x, or a .json (else its own)"
@@ -37,8 +37,28 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
+    _add_backend_arguments(parser)
     _add_hands_arguments(parser)
+
+
+def _add_backend_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how models are run."""
+    parser.add_argument(
+        "--slots", type=positive, metavar="N", help="frames in flight on the device (else 1 on the CPU, 2 on an NPU)"
+    )
+    parser.add_argument("--device-id", type=int, metavar="N", help="which NPU, for .om models (else 0)")
+    parser.add_argument(
+        "--flush",
+        action="store_true",
+        default=None,
+        help="flush the CPU's caches round each run of an .om model, where an old board is wrong without",
+    )
+
+
+def _backend_options_of(options: argparse.Namespace) -> dict[str, Any]:
+    given = {"slots": options.slots, "device_id": options.device_id, "flush": options.flush}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _add_hands_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +102,7 @@ def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
         "spec": options.spec,
         "roi": options.roi,
         "threads": options.threads,
+        "backend_options": _backend_options_of(options),
         "min_presence": options.min_presence,
         "max_hands": options.max_hands,
         "redetect_every": options.redetect_every,

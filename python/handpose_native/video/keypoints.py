@@ -19,12 +19,20 @@ from .keypoint_table import TableWriter
 from .keypoint_writer import SCHEMA, SCHEMA_VERSION, UNITS, KeypointWriter, describe_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..types import FrameResult, Hand
     from .base import SourceInfo
 
-__all__ = ["SCHEMA", "KeypointWriter", "open_keypoint_writer", "read_keypoints"]
+__all__ = [
+    "SCHEMA",
+    "KeypointWriter",
+    "frame_record",
+    "header_record",
+    "json_text",
+    "open_keypoint_writer",
+    "read_keypoints",
+]
 
 _PIXEL_DECIMALS, _SCORE_DECIMALS, _WORLD_DECIMALS, _TIME_DECIMALS = 2, 3, 5, 6
 _CSV_COLUMNS = (
@@ -87,25 +95,11 @@ class _TextWriter(KeypointWriter):
 
 class _JsonLinesWriter(_TextWriter):
     def _header(self) -> str:
-        return _json_line(
-            {
-                "schema": SCHEMA,
-                "source": describe_source(self._source),
-                "joints": list(JOINT_NAMES),
-                "units": UNITS,
-            }
-        )
+        return json_text(header_record(self._source)) + "\n"
 
     def _text(self, result: FrameResult) -> str:
-        return _json_line(
-            {
-                "frame": int(result.index),
-                "time_s": round(float(result.pts_s), _TIME_DECIMALS),
-                "width": result.picture.width,
-                "height": result.picture.height,
-                "hands": [_json_hand(hand) for hand in result.hands],
-            }
-        )
+        picture = result.picture
+        return json_text(frame_record(result.index, result.pts_s, picture.width, picture.height, result.hands)) + "\n"
 
 
 class _CsvWriter(_TextWriter):
@@ -210,8 +204,25 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise VideoError(f"{path}: line {number or 1} is not JSON") from error
 
 
-def _json_line(value: dict[str, Any]) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
+def json_text(value: Any) -> str:
+    """Return strict JSON in one line, without spaces."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def header_record(source: SourceInfo | None) -> dict[str, Any]:
+    """Return what stands in the first line of JSON Lines."""
+    return {"schema": SCHEMA, "source": describe_source(source), "joints": list(JOINT_NAMES), "units": UNITS}
+
+
+def frame_record(index: int, pts_s: float, width: int, height: int, hands: Sequence[Hand]) -> dict[str, Any]:
+    """Return what stands in the line of a frame of JSON Lines; arguments as in :class:`FrameResult`."""
+    return {
+        "frame": int(index),
+        "time_s": round(float(pts_s), _TIME_DECIMALS),
+        "width": width,
+        "height": height,
+        "hands": [_json_hand(hand) for hand in hands],
+    }
 
 
 def _json_hand(hand: Hand) -> dict[str, Any]:
