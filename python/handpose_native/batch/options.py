@@ -73,7 +73,7 @@ class BatchOptions:
         return replace(self, pipeline={**self.pipeline, "threads": threads})
 
     def digest(self) -> str:
-        """Return 16 hexadecimal digits that differ where results may: of what is done and of the model, not of how it is run.
+        """Return 16 hexadecimal digits that differ where results may: of the model, and of all options but how it is run.
 
         Model files are read whole; the package's version is not part of it.
 
