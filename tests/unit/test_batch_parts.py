@@ -108,6 +108,14 @@ def test_the_digest_is_of_the_files_not_of_their_names(model: Path, tmp_path: Pa
         BatchOptions(tmp_path / "nowhere.onnx").digest()
 
 
+def test_models_that_run_on_a_device(model: Path) -> None:
+    assert not BatchOptions(model).needs_npu
+    assert not BatchOptions("hands").needs_npu
+    assert BatchOptions("hand.om").needs_npu
+    touch(model.with_name("palm_detection.om"))
+    assert BatchOptions(model.parent).needs_npu
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

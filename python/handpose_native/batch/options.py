@@ -72,8 +72,14 @@ class BatchOptions:
             return self
         return replace(self, pipeline={**self.pipeline, "threads": threads})
 
+    @property
+    def needs_npu(self) -> bool:
+        """Whether the networks run on an Ascend device, which one process keeps busy."""
+        path = Path(self.model)
+        return path.suffix.lower() == ".om" or (path.is_dir() and any(path.glob("*.om")))
+
     def digest(self) -> str:
-        """Return 16 hexadecimal digits that differ where results may: of the model, and of all options but how it is run.
+        """Return 16 hexadecimal digits that differ where results may: of the model and of all options but how it is run.
 
         Model files are read whole; the package's version is not part of it.
 

@@ -67,7 +67,8 @@ def run_in_processes(
     options : BatchOptions
         Networks get ``threads`` of its pipeline, else an equal share of the processors.
     jobs : int, optional
-        How many processes; as many as there are processors, or videos if these are fewer, unless given.
+        How many processes, if there are as many videos. As many as there are processors unless given; one for models on
+        an NPU, which one process keeps busy.
     on_frames : callable, optional
         Called now and then with the number of frames done since the last call.
     stop : threading.Event, optional
@@ -91,7 +92,7 @@ def run_in_processes(
     waiting = deque(_Task(video, 1) for video in videos)
     if jobs is not None and jobs < 1:
         raise ArgumentError(f"run_in_processes: jobs must be at least 1; got {jobs}")
-    count = min(jobs or usable_cpus(), max(len(waiting), 1))
+    count = min(jobs or (1 if options.needs_npu else usable_cpus()), max(len(waiting), 1))
     options = options.with_threads(max(usable_cpus() // count, 1))
     crew = _Crew(count, waiting, Path(out), options, on_frames or (lambda _: None), stop or threading.Event())
     return crew.outcomes()

@@ -55,7 +55,9 @@ def add_parser(commands: Any) -> None:
     batch.add_argument("--draw", choices=["mp4", "mkv", "mov", "gif"], help="write videos with the hands drawn, too")
     batch.add_argument("--max-frames", type=positive, metavar="N", help="take N frames of each video at most")
     batch.add_argument("--every", type=positive, default=1, metavar="N", help="take every N-th frame only")
-    batch.add_argument("--jobs", type=positive, metavar="N", help="videos at a time (else as many as processors)")
+    batch.add_argument(
+        "--jobs", type=positive, metavar="N", help="videos at a time (else as many as processors; with an .om, 1)"
+    )
     batch.add_argument("--quiet", action="store_true", help="tell only what failed")
     cluster = batch.add_argument_group("on a cluster")
     cluster.add_argument(
