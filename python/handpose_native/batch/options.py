@@ -79,9 +79,10 @@ class BatchOptions:
         return path.suffix.lower() == ".om" or (path.is_dir() and any(path.glob("*.om")))
 
     def digest(self) -> str:
-        """Return 16 hexadecimal digits that differ where results may: of the model and of all options but how it is run.
+        """Return 16 hexadecimal digits that differ where results may.
 
-        Model files are read whole; the package's version is not part of it.
+        They are of the model files, which are read whole, and of all options but those that say how it is run; not of
+        the package's version.
 
         Raises
         ------
