@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..backends.acl_codes import describe_code
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ _RET_FIX = "see ~/ascend/log for the cause; is another program using the device,
 
 
 def _returned(code: Any) -> str:
-    return f"returned {code}"
+    return f"returned {describe_code(code)}" if code else "returned 0"
 
 
 def _acl_fix(machine: Machine, homes: list[str], reason: str) -> str:
