@@ -58,6 +58,12 @@ def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:
         find_videos([tmp_path / "a", tmp_path / "b"])
 
 
+def test_results_need_a_folder_of_their_own(tmp_path: Path) -> None:
+    touch(tmp_path / "1.mp4")
+    with pytest.raises(ArgumentError, match="folder of results, too"):
+        find_videos(tmp_path, leave_out=tmp_path / "sub" / "..")
+
+
 def test_sources_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no video in"):
         find_videos(tmp_path)

@@ -96,7 +96,8 @@ def test_rows_are_exactly_what_was_found(tmp_path: Path, monkeypatch: pytest.Mon
 def test_schema_names_types_and_notes(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", frames(3))
     schema = parquet.read_schema(tmp_path / "a.parquet")
-    types = {field.name: str(field.type).replace("int32, ordered", "int8, ordered") for field in schema}  # of old pyarrow
+    # Old versions of pyarrow read indices as int32.
+    types = {field.name: str(field.type).replace("int32, ordered", "int8, ordered") for field in schema}
     assert types == {
         "frame": "int64",
         "time_s": "double",

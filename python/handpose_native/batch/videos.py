@@ -84,7 +84,7 @@ def find_videos(
     VideoError
         If a source cannot be read, or there is no video at all.
     ArgumentError
-        If two different videos would get the same name.
+        If two different videos would get the same name, or results would go into a folder that is searched.
     """
     given = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     names: dict[str, str] = {}
@@ -105,7 +105,10 @@ def find_videos(
 def _found(source: Path, leave_out: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
     """Yield names and paths."""
     if source.is_dir():
-        yield from _in_folder(source, os.path.realpath(leave_out) if leave_out is not None else None)
+        results = os.path.realpath(leave_out) if leave_out is not None else None
+        if results == os.path.realpath(source):
+            raise ArgumentError(f"find_videos: {source} is the folder of results, too; these need one of their own")
+        yield from _in_folder(source, results)
     elif source.suffix.lower() in VIDEO_SUFFIXES:
         yield source.name, source
     else:
