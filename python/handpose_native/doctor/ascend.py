@@ -62,6 +62,8 @@ def examine_ascend(machine: Machine) -> Iterator[Finding]:
     homes = _installations(machine)
     if not devices and not homes:
         yield Finding("ascend", "device", "note", "none: no /dev/davinci*, no CANN; networks run on the processor")
+        if machine.can_import("acl"):  # an emulator, or CANN somewhere else
+            yield from _pyacl(machine, homes, False)
         return
     yield from _nodes(machine, devices)
     yield _driver(machine, bool(devices))

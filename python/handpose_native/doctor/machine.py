@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,10 @@ class Machine:
             except metadata.PackageNotFoundError:
                 continue
         return None
+
+    def can_import(self, module: str) -> bool:
+        """Whether Python finds a module; it is not loaded."""
+        return find_spec(module) is not None
 
     def run_python(self, code: str, *arguments: str) -> tuple[dict[str, Any] | None, str]:
         """Run code in a process of its own, where it may crash or hang.
