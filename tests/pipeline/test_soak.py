@@ -60,7 +60,7 @@ def test_the_judge_sees_what_is_wrong() -> None:
         report = hp.RunReport("source", "model", frames=4000)
         samples, cpu_s = [], 0.0
         for number in range(1, 101):
-            late = max(number - 5, 0) / 95
+            late = max(number - 10, 0) / 90
             cpu_s += 0.1 * (1 + slows * late)
             values = (100 + grows_mb * late, 9 + round(opens * late), 3 + round(starts * late))
             samples.append(soak.Sample(40 * number, cpu_s, cpu_s, *values))
