@@ -21,6 +21,8 @@ _OPTIONAL = {
     "aiohttp": ("aiohttp",),
     "prometheus_client": ("prometheus-client",),
     "onnx": ("onnx",),
+    "pyarrow": ("pyarrow",),
+    "ray": ("ray",),
     "torch": ("torch",),
 }
 

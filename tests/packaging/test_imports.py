@@ -21,7 +21,7 @@ LAYERS = [
     {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
     {"report", "diagnostics", "engine", "trace", "pipeline"},
-    {"bench", "evaluate", "export", "verify", "web"},
+    {"batch", "bench", "doctor", "evaluate", "export", "verify", "web"},
     {"cli", "__init__", "__main__"},
 ]
 KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}
@@ -32,7 +32,7 @@ APART = {"models", "backends", "video", "tracking", "synthetic"}
 SERVER = {Path("web") / name for name in ("application.py", "metrics.py", "server.py")}
 OPTIONAL = {
     "PIL", "acl", "ai_edge_litert", "aiohttp", "av", "cv2", "imageio", "matplotlib", "onnx", "onnxruntime",
-    "prometheus_client", "torch", "tqdm",
+    "prometheus_client", "pyarrow", "ray", "torch", "tqdm",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "add_pipeline_arguments",
     "backend_options_of",
     "open_pipeline_of",
+    "pipeline_options_of",
     "read_roi",
 ]
 
@@ -102,18 +103,22 @@ def open_pipeline_of(options: argparse.Namespace) -> Pipeline:
     """Load what the arguments say."""
     from ..pipeline import Pipeline
 
-    return Pipeline(
-        options.model,
-        spec=options.spec,
-        roi=options.roi,
-        threads=options.threads,
-        backend_options=backend_options_of(options),
-        verified=options.verified,
-        min_presence=options.min_presence,
-        max_hands=options.max_hands,
-        redetect_every=options.redetect_every,
-        smoothing=options.smoothing,
-        mirrored=options.mirrored,
-        tracking=options.tracking,
-        detector_only=options.detector_only,
-    )
+    return Pipeline(options.model, **pipeline_options_of(options))
+
+
+def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the arguments say of a pipeline, but for its model."""
+    return {
+        "spec": options.spec,
+        "roi": options.roi,
+        "threads": options.threads,
+        "backend_options": backend_options_of(options),
+        "verified": options.verified,
+        "min_presence": options.min_presence,
+        "max_hands": options.max_hands,
+        "redetect_every": options.redetect_every,
+        "smoothing": options.smoothing,
+        "mirrored": options.mirrored,
+        "tracking": options.tracking,
+        "detector_only": options.detector_only,
+    }
