@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 from .draw import draw_hands
 from .engine import Chain
 from .errors import ArgumentError
-from .estimators import open_estimator
+from .estimators import WorldOptions, open_estimator
 from .picture import Picture, check_image
 from .report import RunReport
 from .timing import FrameTimes, stage
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from .camera import Intrinsics
     from .models import HandsModel, ModelSpec
     from .types import FrameResult, Hand
 
@@ -65,6 +66,12 @@ class Pipeline:
     min_presence : float, optional
         Hands with a lower presence are not returned; 0.5 for hands, else the spec's value, unless given. Hands of
         models that give no presence always are.
+    intrinsics : Intrinsics, array_like (3, 3), str or path, optional
+        For models that give depths: the camera, for `world`. K, or the file that ``handpose-native calibrate`` writes.
+        Unless given, a field of view of 65 degrees across the longer side of the picture is taken.
+    hand_scale_m : float, optional
+        For models that give depths: length in metres of the bone from the base of the middle finger to its next joint;
+        that of an average adult, 0.04463, unless given. `world` is as much too large or too far as this is wrong.
     max_hands : int, optional
         Hands only, as all that follow. How many hands at most; 1 unless given.
     redetect_every : int, optional
@@ -103,6 +110,8 @@ class Pipeline:
         roi: RoiLike | Sequence[RoiLike] | None = None,
         threads: int | None = None,
         min_presence: float | None = None,
+        intrinsics: Intrinsics | ArrayLike | str | os.PathLike[str] | None = None,
+        hand_scale_m: float | None = None,
         max_hands: int | None = None,
         redetect_every: int | None = None,
         smoothing: str | None = None,
@@ -127,6 +136,7 @@ class Pipeline:
             spec=spec,
             threads=threads,
             min_presence=min_presence,
+            world=WorldOptions.of(intrinsics, hand_scale_m),
             options={name: value for name, value in for_hands.items() if value is not None},
         )
 

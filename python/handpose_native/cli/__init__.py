@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..diagnostics import build_config, show_config
 from ..errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
-from . import bench, demo, models, run
+from . import bench, calibrate, demo, export, models, run
 from .common import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_parser(commands)
     run.add_parser(commands)
     models.add_parser(commands)
+    export.add_parser(commands)
+    calibrate.add_parser(commands)
     bench.add_parser(commands)
     config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")
     config.set_defaults(function=_config)

@@ -67,7 +67,9 @@ def add_parser(commands: Any) -> None:
         help="hands (the default) or hands-lite; a .onnx or .tflite file; a folder with a palm and a landmark model",
     )
     run.add_argument(
-        "--spec", metavar="NAME|FILE", help="what a model file expects: unet, handpose-x, or a .json (else its own)"
+        "--spec",
+        metavar="NAME|FILE",
+        help="what a model file expects: unet, handpose-x, hourglass-3d, or a .json (else its own)",
     )
     run.add_argument(
         "--roi",
@@ -83,6 +85,15 @@ def add_parser(commands: Any) -> None:
         type=float,
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
+    )
+    run.add_argument(
+        "--camera", metavar="FILE", help="the camera, from `handpose-native calibrate`, for models that give depths"
+    )
+    run.add_argument(
+        "--hand-scale",
+        type=float,
+        metavar="M",
+        help="metres from the base of the middle finger to its next joint (else 0.04463), for models that give depths",
     )
     run.add_argument("--threads", type=positive, metavar="N", help="threads of each network")
     run.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
@@ -134,6 +145,8 @@ def _run(options: argparse.Namespace) -> int:
         roi=options.roi,
         threads=options.threads,
         min_presence=options.min_presence,
+        intrinsics=options.camera,
+        hand_scale_m=options.hand_scale,
         max_hands=options.max_hands,
         redetect_every=options.redetect_every,
         smoothing=options.smoothing,

@@ -6,5 +6,14 @@ from .base import Estimator, PendingHands
 from .hands import HandsEstimator, HandsOptions
 from .opening import open_estimator
 from .region import RegionEstimator
+from .world import WorldOptions
 
-__all__ = ["Estimator", "HandsEstimator", "HandsOptions", "PendingHands", "RegionEstimator", "open_estimator"]
+__all__ = [
+    "Estimator",
+    "HandsEstimator",
+    "HandsOptions",
+    "PendingHands",
+    "RegionEstimator",
+    "WorldOptions",
+    "open_estimator",
+]

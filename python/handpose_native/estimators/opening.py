@@ -10,6 +10,7 @@ from ..errors import ArgumentError, DTypeError
 from ..models import HandsModel, is_weights_name, require_weights
 from .hands import HandsEstimator, HandsOptions
 from .region import RegionEstimator
+from .world import WorldOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +27,13 @@ def open_estimator(
     spec: ModelSpec | str | os.PathLike[str] | None,
     threads: int | None,
     min_presence: float | None,
+    world: WorldOptions,
     options: Mapping[str, Any],
 ) -> Estimator:
     """Open the networks that a model names.
 
-    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `options` are those fields of
-    :class:`HandsOptions` that were given.
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `world` is what it was told of camera and
+    hand, `options` are those fields of :class:`HandsOptions` that were given.
 
     Returns
     -------
@@ -40,13 +42,14 @@ def open_estimator(
     """
     hands = _find_hands_model(model, spec)
     if hands is not None:
+        world.refuse(hands.name)
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
         return HandsEstimator(hands, HandsOptions(**given), threads)
     if options:
         raise ArgumentError(
             f"Pipeline: {min(options)} is for hands models only ('hands', 'hands-lite', a folder); got model {model!r}"
         )
-    return RegionEstimator(model, spec, threads, min_presence)  # type: ignore[arg-type]
+    return RegionEstimator(model, spec, threads, min_presence, world)  # type: ignore[arg-type]
 
 
 def _find_hands_model(

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..backends import open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
-from ..models import check_input, find_spec, make_decoder, spec_from_metadata
+from ..models import DepthReader, check_input, find_spec, make_decoder, spec_from_metadata
 from ..preprocess import preprocess
 from ..timing import stage
 from ..types import Hand, Roi
 from .base import Estimator
+from .world import WorldOptions, WorldReconstruction
 
 if TYPE_CHECKING:
     import os
@@ -37,6 +38,7 @@ class _Placement(NamedTuple):
     roi: Roi
     input_from_image: NDArray[np.float64]
     image_from_input: NDArray[np.float64]
+    image_hw: tuple[int, int]
 
 
 class _Pending:
@@ -72,6 +74,8 @@ class RegionEstimator(Estimator):
     threads : int, optional
     min_presence : float, optional
         See :class:`~handpose_native.Pipeline`.
+    world : WorldOptions
+        For models that give depths.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class RegionEstimator(Estimator):
         spec: ModelSpec | str | os.PathLike[str] | None,
         threads: int | None,
         min_presence: float | None,
+        world: WorldOptions,
     ) -> None:
         self._backend, found = _open_model(model, spec, threads)
         self.spec: ModelSpec = found
@@ -88,6 +93,11 @@ class RegionEstimator(Estimator):
         try:
             self._layout, self._input_hw = check_input(found, self._backend.inputs)
             self._decoder = make_decoder(found, self._backend.outputs, self._input_hw)
+            self._world: WorldReconstruction | None = None
+            if found.depth_output is not None:
+                self._world = WorldReconstruction(DepthReader(found, self._backend.outputs), world)
+            else:
+                world.refuse(found.name)
         except HandposeError:
             self._backend.close()
             raise
@@ -147,7 +157,8 @@ class RegionEstimator(Estimator):
             if presence < self._min_presence:
                 return
             keypoints = transform_points(run.placement.image_from_input, points)
-            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, roi=run.placement.roi)
+            world = self._world.place(keypoints, outputs, run.placement.image_hw) if self._world else None
+            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, world=world, roi=run.placement.roi)
             run.pending.hands.append(hand)
 
     def _place(self, image_hw: tuple[int, int], rois: tuple[Roi, ...]) -> list[_Placement]:
@@ -157,7 +168,7 @@ class RegionEstimator(Estimator):
             self._placements = []
             for roi in rois or (Roi(width / 2, height / 2, width, height),):
                 forward = input_from_roi(roi, self._input_hw, fit=self.spec.fit)
-                self._placements.append(_Placement(roi, forward, invert(forward)))
+                self._placements.append(_Placement(roi, forward, invert(forward), image_hw))
             self._placed_for = (image_hw, rois)
         return self._placements
 
