@@ -123,13 +123,14 @@ def _solve(
     columns, rows = corners_wh
     board = np.zeros((rows * columns, 3), dtype=np.float32)
     board[:, :2] = np.mgrid[:columns, :rows].T.reshape(-1, 2) * square_mm
+    # The sixth power of the radius is left out: boards seldom reach the corners, where it would be made up.
     error_px, matrix, distortion, turns, shifts = cv2.calibrateCamera(
-        [board] * len(found), list(found.values()), image_hw[::-1], None, None
+        [board] * len(found), list(found.values()), image_hw[::-1], None, None, flags=cv2.CALIB_FIX_K3
     )
     errors_px = {}
     for (picture, corners), turn, shift in zip(found.items(), turns, shifts):
         expected, _ = cv2.projectPoints(board, turn, shift, matrix, distortion)
-        distances = np.linalg.norm((expected - corners).reshape(-1, 2), axis=1)
+        distances = np.linalg.norm(expected.reshape(-1, 2) - corners.reshape(-1, 2), axis=1)
         errors_px[picture] = float(np.sqrt(np.mean(distances**2)))
     ours = _OURS_FROM_OPENCV @ matrix
     intrinsics = Intrinsics(ours, image_hw, tuple(np.ravel(distortion)[:5].tolist()))

@@ -32,8 +32,9 @@ def reconstruct_world(
     """Place a hand before the camera.
 
     The depth z of the wrist is chosen so that the reference bone has length 1: with directions p and depths d, joints
-    are at (z + d) (p, 1), which makes a quadratic equation of z. Its larger solution is taken, as in the paper; the
-    other one nearly always is behind the camera.
+    are at (z + d) (p, 1), which makes a quadratic equation of z. Its larger solution is taken, as in the paper. The
+    other one is behind the camera, unless the bone points nearly at it: then both distances fit what is seen, and the
+    hand may in truth be at the nearer one.
 
     Parameters
     ----------
