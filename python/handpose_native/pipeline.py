@@ -12,6 +12,7 @@ from .engine import Chain
 from .errors import ArgumentError
 from .estimators import WorldOptions, open_estimator
 from .picture import Picture, check_image
+from .regions import as_rois
 from .report import RunReport
 from .timing import FrameTimes, stage
 from .trace import TraceWriter
@@ -28,7 +29,7 @@ from .video import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from fractions import Fraction
     from types import TracebackType
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
+_BACKEND_OPTIONS = ("slots", "device_id", "flush")
+
 
 class Pipeline:
     """Find hands in frames, files and cameras.
@@ -53,7 +56,7 @@ class Pipeline:
         ``"hands"`` (the default; the same as ``"hands-full"``) or ``"hands-lite"``: hands are found anywhere in the
         picture, followed and told apart. Their weights are fetched on first use, once. A folder with a
         ``palm_detection*`` and a ``hand_landmark*`` model does the same with those files. Any other path is the file of
-        a heatmap or regression model (``.onnx``, ``.tflite``), which looks at one region.
+        a heatmap or regression model (``.onnx``, ``.tflite``, ``.om``), which looks at one region.
     spec : ModelSpec, str or path, optional
         For a model file: what it expects and returns: a :class:`ModelSpec`, the name of a known one (``"unet"``,
         ``"handpose-x"``) or a JSON file. Without it, a JSON file beside the model, or one kept inside it, is used.
@@ -62,7 +65,10 @@ class Pipeline:
         for the palm detector: new hands are looked for there, and then followed. For a model file it is where it looks
         in every frame; the whole frame unless given.
     threads : int, optional
-        Threads of each network; the runtime's own choice unless given.
+        Threads of each network on the CPU; the runtime's own choice unless given.
+    backend_options : mapping, optional
+        How models are run: ``slots``, the frames in flight, and for ``.om`` files ``device_id`` and ``flush``; see
+        :func:`handpose_native.backends.open_backend`.
     min_presence : float, optional
         Hands with a lower presence are not returned; 0.5 for hands, else the spec's value, unless given. Hands of
         models that give no presence always are.
@@ -96,6 +102,8 @@ class Pipeline:
         For a wrong value, or an option that the model does not have.
     MissingDependencyError
         If the package that runs such models is not installed.
+    DeviceError
+        If an NPU fails.
 
     Notes
     -----
@@ -109,6 +117,7 @@ class Pipeline:
         spec: ModelSpec | str | os.PathLike[str] | None = None,
         roi: RoiLike | Sequence[RoiLike] | None = None,
         threads: int | None = None,
+        backend_options: Mapping[str, Any] | None = None,
         min_presence: float | None = None,
         intrinsics: Intrinsics | ArrayLike | str | os.PathLike[str] | None = None,
         hand_scale_m: float | None = None,
@@ -120,7 +129,7 @@ class Pipeline:
         detector_only: bool | None = None,
         min_palm_score: float | None = None,
     ) -> None:
-        self.rois = _as_rois(roi)
+        self.rois = as_rois(roi)
         self.last_report: RunReport | None = None
         for_hands = {
             "max_hands": max_hands,
@@ -134,7 +143,7 @@ class Pipeline:
         self._estimator = open_estimator(
             model,
             spec=spec,
-            threads=threads,
+            backend_options=_backend_options(threads, backend_options),
             min_presence=min_presence,
             world=WorldOptions.of(intrinsics, hand_scale_m),
             options={name: value for name, value in for_hands.items() if value is not None},
@@ -170,7 +179,7 @@ class Pipeline:
         """
         now_s = time.monotonic() if time_s is None else float(time_s)
         picture = frame if isinstance(frame, Picture) else Picture.from_bgr(check_image("Pipeline", "frame", frame))
-        return self._estimator.estimate(picture, now_s, _as_rois(roi) or self.rois, FrameTimes())
+        return self._estimator.estimate(picture, now_s, as_rois(roi) or self.rois, FrameTimes())
 
     def stream(
         self,
@@ -332,21 +341,14 @@ class Pipeline:
         return chain
 
 
-def _as_rois(roi: RoiLike | Sequence[RoiLike] | None) -> list[Roi]:
-    """Take one region or several, each a Roi or four numbers."""
-    if roi is None:
-        return []
-    regions: list[Any] = [roi] if isinstance(roi, Roi) or _is_box(roi) else list(roi)
-    if not all(isinstance(one, Roi) or _is_box(one) for one in regions):
-        raise ArgumentError(f"Pipeline: roi must be a Roi or (x, y, width, height) in pixels, or a list; got {roi!r}")
-    return [one if isinstance(one, Roi) else Roi.from_xywh(*map(float, one)) for one in regions]
-
-
-def _is_box(value: Any) -> bool:
-    try:
-        return len(value) == 4 and all(isinstance(float(number), float) for number in value)
-    except (TypeError, ValueError):
-        return False
+def _backend_options(threads: int | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options for the backends that were given, once they are known ones."""
+    unknown = sorted(set(given or ()) - set(_BACKEND_OPTIONS))
+    if unknown:
+        raise ArgumentError(
+            f"Pipeline: backend_options may hold {', '.join(_BACKEND_OPTIONS)}; got {', '.join(map(repr, unknown))}"
+        )
+    return {"threads": threads, **(given or {})}
 
 
 def _as_list(value: Any) -> list[Any]:

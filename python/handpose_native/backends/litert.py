@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import ModelError, missing_dependency
-from .arguments import check_arguments, image_info, other_info
+from .arguments import check_arguments, image_index, image_info, other_info
 from .base import Backend, TensorInfo
 from .runs import SlotRuns
+from .stderr_lines import dropped_from_stderr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,8 @@ _NUMERIC_KINDS = "biuf"
 #: As MediaPipe, which made these networks of a few milliseconds, bounds its own choice
 #: (mediapipe/calculators/tensor/inference_calculator_xnnpack.cc).
 _MOST_THREADS = 4
+#: Written when the first model of a process gets its memory; LiteRT has no switch for it that Python reaches.
+_GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 
 
 class TensorBuffer:
@@ -108,6 +111,8 @@ class LiteRtBackend(Backend):
         Needed only where it cannot be read from where the 3 colour channels stand.
     input_hw : tuple of int, optional
         Height and width; needed only where the model leaves them open.
+    image_input : str or int, optional
+        Which input is the image, where several could be.
 
     Raises
     ------
@@ -120,7 +125,7 @@ class LiteRtBackend(Backend):
 
     Notes
     -----
-    The first input is the image; its batch is 1 where the model leaves it open. The model is run on ones and on zeros
+    The batch of the image is 1 where the model leaves it open. The model is run on ones and on zeros
     when it is opened, which finds one that loads but does not run.
 
     Inputs and outputs are the tensors of the interpreter, so that nothing is copied before or after a run. LiteRT moves
@@ -130,10 +135,9 @@ class LiteRtBackend(Backend):
 
     An interpreter runs one frame at a time, so that each slot has one, with threads and packed weights of its own.
     Runs happen as :class:`~handpose_native.backends.runs.SlotRuns` says; LiteRT releases the GIL.
-
-    LiteRT itself writes one line to stderr when the first model of a process is opened, "INFO: Created TensorFlow Lite
-    XNNPACK delegate for CPU."; it has no switch that is reached from Python.
     """
+
+    _greeted = False
 
     def __init__(
         self,
@@ -143,6 +147,7 @@ class LiteRtBackend(Backend):
         threads: int | None = None,
         input_layout: str | None = None,
         input_hw: tuple[int, int] | None = None,
+        image_input: str | int | None = None,
     ) -> None:
         super().__init__(slots)
         check_arguments(type(self).__name__, threads, input_layout)
@@ -151,7 +156,7 @@ class LiteRtBackend(Backend):
         self._moved = False
         self.metadata = {}
         interpreters = [self._load() for _ in range(slots)]
-        self.inputs = self._describe_inputs(interpreters[0], input_layout, input_hw)
+        self.inputs = self._describe_inputs(interpreters[0], input_layout, input_hw, image_input)
         self._slots = [self._make_slot(interpreter) for interpreter in interpreters]
         self.outputs = self._describe_outputs(self._slots[0])
         self.device = f"CPU, ai-edge-litert {_runtime_version()}, threads={self._threads}"
@@ -165,14 +170,17 @@ class LiteRtBackend(Backend):
             raise ModelError(f"{self._file}: LiteRT cannot load this file: {_one_line(error)}") from error
 
     def _describe_inputs(
-        self, interpreter: Any, layout: str | None, input_hw: tuple[int, int] | None
+        self, interpreter: Any, layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None
     ) -> tuple[TensorInfo, ...]:
-        image, *others = interpreter.get_input_details() or [None]
-        if image is None:
+        declared = interpreter.get_input_details()
+        if not declared:
             raise ModelError(f"{self._file}: the model has no input")
-        return (
-            image_info(self._file, image["name"], _declared(image), self._dtype("input", image), layout, input_hw),
-            *(other_info(self._file, one["name"], _declared(one), self._dtype("input", one)) for one in others),
+        image = image_index(self._file, [(one["name"], _declared(one)) for one in declared], image_input)
+        return tuple(
+            image_info(self._file, one["name"], _declared(one), self._dtype("input", one), layout, input_hw)
+            if index == image
+            else other_info(self._file, one["name"], _declared(one), self._dtype("input", one))
+            for index, one in enumerate(declared)
         )
 
     def _make_slot(self, interpreter: Any) -> _Slot:
@@ -180,7 +188,7 @@ class LiteRtBackend(Backend):
             for info, declared in zip(self.inputs, interpreter.get_input_details()):
                 if info.shape != tuple(declared["shape"]):  # only where the model leaves sizes open
                     interpreter.resize_tensor_input(declared["index"], info.shape, strict=True)
-            interpreter.allocate_tensors()
+            self._allocate(interpreter)
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._file}: LiteRT cannot prepare this model: {_one_line(error)}") from error
         inputs = tuple(self._buffer_of("input", interpreter, one) for one in interpreter.get_input_details())
@@ -188,10 +196,20 @@ class LiteRtBackend(Backend):
         slot = _Slot(interpreter, inputs, outputs, tuple(buffer.array for buffer in outputs))
         for buffer in inputs:
             buffer.array[...] = 0
+        (image,) = (buffer for buffer, info in zip(inputs, self.inputs) if info.layout is not None)
         for value in (1, 0):
-            inputs[0].array[...] = value
+            image.array[...] = value
             self._invoke(slot, "the model loads but does not run")
         return slot
+
+    @classmethod
+    def _allocate(cls, interpreter: Any) -> None:
+        if cls._greeted:
+            interpreter.allocate_tensors()
+            return
+        with dropped_from_stderr(_GREETING):
+            interpreter.allocate_tensors()
+        cls._greeted = True
 
     def _buffer_of(self, kind: str, interpreter: Any, tensor: dict[str, Any]) -> TensorBuffer:
         self._dtype(kind, tensor)

@@ -77,6 +77,11 @@ class WorldReconstruction:
         self._hand_scale_m = HAND_SCALE_M if options.hand_scale_m is None else options.hand_scale_m
         self._settled: tuple[tuple[int, int], Intrinsics] | None = None
 
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """Indices of the outputs that :meth:`place` reads."""
+        return self._depths.reads
+
     def place(
         self, keypoints: NDArray[np.float32], outputs: Sequence[NDArray[Any]], image_hw: tuple[int, int]
     ) -> NDArray[np.float32] | None:

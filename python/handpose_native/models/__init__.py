@@ -11,7 +11,7 @@ from .decoders import (
     RegressionDecoder,
     make_decoder,
 )
-from .fitting import TensorLike, check_input, choose_depth_output, choose_output
+from .fitting import TensorLike, check_input, choose_depth_output, choose_input, choose_output
 from .hands import HandsModel, LandmarkReader, PalmReader
 from .known import KNOWN_MODELS, METADATA_KEY, find_spec, spec_from_metadata
 from .spec import ModelSpec
@@ -33,6 +33,7 @@ __all__ = [
     "TensorLike",
     "check_input",
     "choose_depth_output",
+    "choose_input",
     "choose_output",
     "find_spec",
     "is_weights_name",

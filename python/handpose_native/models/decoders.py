@@ -67,10 +67,16 @@ class Decoder(ABC):
     ------
     ModelError
         If no output, or not just one, is what the spec describes.
+
+    Attributes
+    ----------
+    reads : tuple of int
+        Indices of the outputs that :meth:`decode` reads.
     """
 
     def __init__(self, spec: ModelSpec, outputs: Sequence[TensorLike], input_hw: tuple[int, int]) -> None:
         self._output = choose_output(spec, outputs)
+        self.reads: tuple[int, ...] = (self._output,)
         self._input_hw = input_hw
         self._model_from_ours = np.argsort(spec.joint_order)
 
@@ -175,6 +181,11 @@ class DepthReader:
     ------
     ModelError
         If there is no such output.
+
+    Attributes
+    ----------
+    reads : tuple of int
+        Indices of the outputs that :meth:`read` reads.
     """
 
     def __init__(self, spec: ModelSpec, outputs: Sequence[TensorLike]) -> None:
@@ -182,6 +193,7 @@ class DepthReader:
         if found is None:
             raise ModelError(f"spec {spec.name!r}: depth_output is needed to read depths")
         self._output = found
+        self.reads: tuple[int, ...] = (found,)
         self._model_from_ours = np.argsort(spec.joint_order)
 
     def read(self, outputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .spec import ModelSpec
 
-__all__ = ["TensorLike", "check_input", "choose_depth_output", "choose_output"]
+__all__ = ["TensorLike", "check_input", "choose_depth_output", "choose_input", "choose_output"]
 
 #: What ``preprocess`` writes.
 _INPUT_DTYPES = ("float32", "float16", "uint8")
@@ -53,11 +53,9 @@ def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tup
     Raises
     ------
     ModelError
-        Where they disagree, with both sides, or where the model needs something else than one image.
+        Where they disagree, with both sides, or where the model needs other inputs than the spec gives.
     """
-    if len(inputs) != 1:
-        raise ModelError(f"spec {spec.name!r}: a model with one input is needed; it has {[one.name for one in inputs]}")
-    image = inputs[0]
+    image = inputs[choose_input(spec, inputs)]
     what = f"spec {spec.name!r}: the model's input {image.name!r} is {image.dtype} {image.layout} {image.shape}"
     if image.layout not in ("NCHW", "NHWC") or len(image.shape) != 4 or image.shape[0] != 1:
         raise ModelError(f"{what}; one image, (1, 3, h, w) or (1, h, w, 3), is needed")
@@ -69,6 +67,29 @@ def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tup
     if spec.input_hw not in (None, (height, width)):
         raise ModelError(f"{what}, but the spec says input_hw {spec.input_hw}")
     return str(image.layout), (height, width)
+
+
+def choose_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> int:
+    """Return the index of the input that is the image, once the spec has a value for each of the others.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs : sequence of TensorLike
+        ``Backend.inputs``, the image being the one with a layout.
+
+    Raises
+    ------
+    ModelError
+        If an input has no value, or a value no input.
+    """
+    index = next((place for place, one in enumerate(inputs) if one.layout is not None), 0)
+    others = {one.name for place, one in enumerate(inputs) if place != index}
+    if not inputs or others != set(spec.constants):
+        names = [one.name for one in inputs]
+        besides = f" besides the constants {sorted(spec.constants)}" if spec.constants else ""
+        raise ModelError(f"spec {spec.name!r}: a model with one input{besides} is needed; it has {names}")
+    return index
 
 
 def choose_output(spec: ModelSpec, outputs: Sequence[TensorLike]) -> int:

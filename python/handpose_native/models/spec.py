@@ -31,7 +31,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 }
 _SIZES = ("input_hw", "upsampled_hw")
 _TRIPLES = ("mean", "std", "border_value")
-_OUTPUTS = ("output", "depth_output")
+_NAMED = ("input", "output", "depth_output")
 _HEATMAP_ONLY = ("method", "upsampled_hw", "peak_offset_px")
 
 
@@ -75,6 +75,10 @@ class ModelSpec:
     peak_offset_px : float
         Heatmaps only: the coordinate that the network means by the first pixel of a map. 0.5 for its centre; 0.0 where
         it was trained with joints at ``index / size``.
+    input : str or int, optional
+        Name or index of the input that is the image; None: the only one that could be.
+    constants : dict of str to numbers
+        Values of the model's other inputs, by name, the same in every run: one number, or (nested) lists of them.
     output : str or int, optional
         Name or index of the output to decode; None: the only one that fits.
     depth_output : str or int, optional
@@ -108,6 +112,8 @@ class ModelSpec:
     method: str | None = None
     upsampled_hw: tuple[int, int] | None = None
     peak_offset_px: float = 0.5
+    input: str | int | None = None
+    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     output: str | int | None = None
     depth_output: str | int | None = None
     min_presence: float = 0.0
@@ -143,12 +149,13 @@ class ModelSpec:
             raise _wrong(self, "peak_offset_px", "a finite number")
         if not _is_number(self.min_presence) or not 0 <= self.min_presence <= 1:
             raise _wrong(self, "min_presence", "a number 0..1")
-        for field in _OUTPUTS:
+        for field in _NAMED:
             value = getattr(self, field)
             if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
                 raise _wrong(self, field, "a name, an index or None")
             if isinstance(value, int) and value < 0:
                 raise _wrong(self, field, "an index of at least 0")
+        _check_constants(self)
         self._check_digests()
 
     def _check_digests(self) -> None:
@@ -187,7 +194,7 @@ class ModelSpec:
         values: dict[str, Any] = {"schema": self.SCHEMA}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value in (None, "", ()) or (self.family != "heatmap" and field.name in _HEATMAP_ONLY):
+            if value in (None, "", (), {}) or (self.family != "heatmap" and field.name in _HEATMAP_ONLY):
                 continue
             values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
@@ -216,7 +223,8 @@ class ModelSpec:
         unknown = sorted(set(values) - set(fields) - {"schema"})
         if unknown:
             raise ModelError(f"{where}: unknown fields {unknown}; a spec has {', '.join(fields)}")
-        needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+        no = dataclasses.MISSING
+        needed = [name for name, field in fields.items() if field.default is no and field.default_factory is no]
         missing = [name for name in needed if name not in values]
         if missing:
             raise ModelError(f"{where}: missing fields {missing}")
@@ -246,6 +254,18 @@ class ModelSpec:
 
 def _wrong(spec: ModelSpec, field: str, expected: str) -> ModelError:
     return ModelError(f"spec {spec.name!r}: {field} must be {expected}; got {getattr(spec, field)!r}")
+
+
+def _check_constants(spec: ModelSpec) -> None:
+    if not isinstance(spec.constants, dict) or not all(isinstance(name, str) for name in spec.constants):
+        raise _wrong(spec, "constants", "values by name of the input")
+    for value in spec.constants.values():
+        try:
+            numbers = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            numbers = np.array(np.nan)
+        if not np.isfinite(numbers).all():
+            raise _wrong(spec, "constants", "finite numbers, or lists of them, by name of the input")
 
 
 def _is_number(value: Any) -> bool:
