@@ -18,6 +18,9 @@ from handpose_native.backends import open_backend
 from handpose_native.export import tf2onnx_environment
 from handpose_native.models import ModelSpec
 
+pytest.importorskip("onnxruntime", reason="what is exported is run")
+pytest.importorskip("ai_edge_litert", reason="what is exported is compared with LiteRT")
+
 HANDS = ("palm_detection", "hand_landmark")
 FRAME = np.full((240, 320, 3), 100, np.uint8)
 

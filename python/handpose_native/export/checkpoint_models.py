@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError, missing_dependency
+from ..errors import ArgumentError
 from ..models import KNOWN_MODELS
 from .comparing import compare_with_network
 from .decoding import write_joints
-from .files import check_target, digest_of, spec_metadata, write_model
+from .files import check_target, digest_of, require_packages, spec_metadata, write_model
 from .graph import GraphWriter
 from .operators import check_operators
 
@@ -90,10 +90,7 @@ def open_network(
         If torch is not installed.
     """
     _check_options(name, depth_weights, backbone)
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise missing_dependency(error, "torch", "to read PyTorch checkpoints", "handpose_native[export]") from error
+    require_packages("to read PyTorch checkpoints", torch="export")
     from .networks.checkpoints import load_checkpoint
 
     network: Any
@@ -154,7 +151,7 @@ def export_checkpoint(
     _check_options(name, depth_weights, backbone)
     if fold_decode and KNOWN_MODELS[name].family != "heatmap":
         raise ArgumentError(f"export: {name} returns its joints as numbers; there is no decoding to fold")
-    _require_onnx()
+    require_packages("to write and check .onnx models", onnx="export", onnxruntime="export")
     network = open_network(name, weights, depth_weights=depth_weights, backbone=backbone)
     spec = _spec(name, weights, depth_weights, fold_decode=fold_decode)
     graph = GraphWriter(name, np.float16 if half else np.float32, opset)
@@ -185,16 +182,6 @@ def _handpose_x(backbone: str) -> Any:
     from .networks.squeezenet import SqueezeNet
 
     return ResNet(backbone) if backbone in RESNETS else SqueezeNet(backbone)
-
-
-def _require_onnx() -> None:
-    for package in ("onnx", "onnxruntime"):
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise missing_dependency(
-                error, package, "to write and check .onnx models", "handpose_native[export]"
-            ) from error
 
 
 def _spec(name: str, weights: Any, depth_weights: Any, *, fold_decode: bool) -> ModelSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import tempfile
@@ -10,13 +11,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelError
+from ..errors import ModelError, missing_dependency
 from ..models import METADATA_KEY
 
 if TYPE_CHECKING:
     from ..models import ModelSpec
 
-__all__ = ["check_target", "digest_of", "spec_metadata", "write_model"]
+__all__ = ["check_target", "digest_of", "require_packages", "spec_metadata", "write_model"]
+
+
+def require_packages(purpose: str, **extras: str) -> None:
+    """Import optional packages before any work is done.
+
+    Parameters
+    ----------
+    purpose : str
+        What they are needed for, as ``"to write .onnx models"``.
+    **extras : str
+        By package: the extra that installs it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If one is not installed.
+    """
+    for package, extra in extras.items():
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise missing_dependency(error, package, purpose, f"handpose_native[{extra}]") from error
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..backends import open_backend
-from ..errors import ArgumentError, ModelError, missing_dependency
+from ..errors import ArgumentError, ModelError
 from ..models import ModelSpec, require_weights
 from ..models.weights import is_weights_name, weight_set
 from ..preprocess import preprocess
 from ..synthetic import POSES, Camera, Scene, SceneHand, render
 from .comparing import check_difference
-from .files import digest_of, spec_metadata, write_model
+from .files import digest_of, require_packages, spec_metadata, write_model
 from .graph import OPSETS, GraphWriter, write_doubled
 from .operators import check_operators
 from .tf2onnx_environment import convert_tflite
@@ -97,10 +97,7 @@ def export_hands(
         raise ArgumentError(f"export: model must be hands, hands-full or hands-lite; got {name!r}")
     if opset not in OPSETS:
         raise ArgumentError(f"export: opset must be {OPSETS.start}..{OPSETS.stop - 1}; got {opset}")
-    try:
-        import onnx  # noqa: F401
-    except ImportError as error:
-        raise missing_dependency(error, "onnx", "to write .onnx models", "handpose_native[export]") from error
+    require_packages("to write and compare models", onnx="export", onnxruntime="export", ai_edge_litert="cpu")
     files = _given(name, Path(weights)) if weights is not None else require_weights(name)
     folder = Path(output)
     try:
