@@ -21,8 +21,9 @@ __all__ = ["DEFAULT_FIELD_OF_VIEW_DEG", "Intrinsics"]
 #: Across the longer side of the picture, where nothing is known: webcams and phones have 55 to 75 degrees.
 DEFAULT_FIELD_OF_VIEW_DEG = 65.0
 
-#: Steps in which lens distortion is undone; each divides the error by ten and more for the lenses of webcams.
-_UNDISTORT_STEPS = 20
+#: Steps in which lens distortion is undone at most, and the change, in lengths of the focal length, that ends them: far
+#: less than a pixel. Each step divides the error by ten and more for the lenses of webcams.
+_UNDISTORT_STEPS, _UNDISTORTED = 20, 1e-8
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,9 @@ class Intrinsics:
         straight = seen
         for _ in range(_UNDISTORT_STEPS):
             factor, shift = self._distort(straight)
-            straight = (seen - shift) / factor
+            before, straight = straight, (seen - shift) / factor
+            if np.abs(straight - before).max(initial=0.0) < _UNDISTORTED:
+                break
         return straight
 
     def _distort(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
