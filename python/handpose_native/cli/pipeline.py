@@ -29,7 +29,9 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         help="hands (the default), hands-lite; a .onnx, .tflite or .om file; a folder with a palm and a landmark model",
     )
     parser.add_argument(
-        "--spec", metavar="NAME|FILE", help="what a model file expects: unet, handpose-x, or a .json (else its own)"
+        "--spec",
+        metavar="NAME|FILE",
+        help="what a model file expects: unet, handpose-x, hourglass-3d, or a .json (else its own)",
     )
     parser.add_argument(
         "--roi",
@@ -43,6 +45,15 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
+    )
+    parser.add_argument(
+        "--camera", metavar="FILE", help="the camera, from `handpose-native calibrate`, for models that give depths"
+    )
+    parser.add_argument(
+        "--hand-scale",
+        type=float,
+        metavar="M",
+        help="metres from the base of the middle finger to its next joint (else 0.04463), for models that give depths",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
     parser.add_argument("--verified", action="store_true", help="insist that the model passed `verify` as it is")
@@ -115,6 +126,8 @@ def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
         "backend_options": backend_options_of(options),
         "verified": options.verified,
         "min_presence": options.min_presence,
+        "intrinsics": options.camera,
+        "hand_scale_m": options.hand_scale,
         "max_hands": options.max_hands,
         "redetect_every": options.redetect_every,
         "smoothing": options.smoothing,

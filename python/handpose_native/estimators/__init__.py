@@ -6,6 +6,7 @@ from .base import Estimator, PendingHands
 from .hands import HandsEstimator, HandsOptions
 from .opening import find_hands_model, open_estimator
 from .region import RegionEstimator
+from .world import WorldOptions
 
 __all__ = [
     "Estimator",
@@ -13,6 +14,7 @@ __all__ = [
     "HandsOptions",
     "PendingHands",
     "RegionEstimator",
+    "WorldOptions",
     "find_hands_model",
     "open_estimator",
 ]

@@ -10,6 +10,7 @@ from ..errors import ArgumentError, DTypeError
 from ..models import HandsModel, is_weights_name, require_verified, require_weights
 from .hands import HandsEstimator, HandsOptions
 from .region import RegionEstimator
+from .world import WorldOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,30 +28,34 @@ def open_estimator(
     backend_options: Mapping[str, Any],
     min_presence: float | None,
     options: Mapping[str, Any],
+    world: WorldOptions | None = None,
     verified: bool = False,
 ) -> Estimator:
     """Open the networks that a model names.
 
-    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `backend_options` hold the threads, too, and
-    `options` are those fields of :class:`HandsOptions` that were given.
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `backend_options` hold the threads, too,
+    `world` is what is known of camera and hand, and `options` are those fields of :class:`HandsOptions` that were
+    given.
 
     Returns
     -------
     Estimator
         To be closed by the caller.
     """
+    world = world or WorldOptions()
     hands = find_hands_model(model, spec)
     if hands is not None:
         if verified and not (isinstance(model, str) and is_weights_name(model)):
             for path in (hands.palm, hands.landmarks):
                 require_verified(path, None)
+        world.refuse(hands.name)
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
         return HandsEstimator(hands, HandsOptions(**given), backend_options)
     if options:
         raise ArgumentError(
             f"Pipeline: {min(options)} is for hands models only ('hands', 'hands-lite', a folder); got model {model!r}"
         )
-    return RegionEstimator(model, spec, backend_options, min_presence, verified=verified)  # type: ignore[arg-type]
+    return RegionEstimator(model, spec, backend_options, min_presence, world, verified=verified)  # type: ignore[arg-type]
 
 
 def find_hands_model(

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..backends import open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
-from ..models import check_input, choose_input, find_spec, make_decoder, require_verified, spec_from_metadata
+from ..models import (
+    DepthReader,
+    check_input,
+    choose_input,
+    find_spec,
+    make_decoder,
+    require_verified,
+    spec_from_metadata,
+)
 from ..preprocess import preprocess
 from ..timing import stage
 from ..types import Hand, Roi
 from .base import Estimator
+from .world import WorldOptions, WorldReconstruction
 
 if TYPE_CHECKING:
     import os
@@ -37,6 +46,7 @@ class _Placement(NamedTuple):
     roi: Roi
     input_from_image: NDArray[np.float64]
     image_from_input: NDArray[np.float64]
+    image_hw: tuple[int, int]
 
 
 class _Pending:
@@ -74,6 +84,8 @@ class RegionEstimator(Estimator):
     min_presence : float, optional
     verified : bool
         See :class:`~handpose_native.Pipeline`.
+    world : WorldOptions
+        For models that give depths.
     """
 
     def __init__(
@@ -82,6 +94,7 @@ class RegionEstimator(Estimator):
         spec: ModelSpec | str | os.PathLike[str] | None,
         backend_options: Mapping[str, Any],
         min_presence: float | None,
+        world: WorldOptions,
         *,
         verified: bool = False,
     ) -> None:
@@ -94,7 +107,8 @@ class RegionEstimator(Estimator):
                 require_verified(model, found)
             self._layout, self._input_hw = check_input(found, self._backend.inputs)
             self._decoder = make_decoder(found, self._backend.outputs, self._input_hw)
-            self._backend.select_outputs(self._decoder.reads)
+            self._world = _open_world(found, self._backend, world)
+            self._backend.select_outputs((*self._decoder.reads, *(self._world.reads if self._world else ())))
             self._image = prepare_inputs(found, self._backend)
         except HandposeError:
             self._backend.close()
@@ -166,7 +180,8 @@ class RegionEstimator(Estimator):
             if presence < self._min_presence:
                 return
             keypoints = transform_points(run.placement.image_from_input, points)
-            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, roi=run.placement.roi)
+            world = self._world.place(keypoints, outputs, run.placement.image_hw) if self._world else None
+            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, world=world, roi=run.placement.roi)
             run.pending.hands.append(hand)
 
     def _forget(self, run: _Run) -> None:
@@ -180,7 +195,7 @@ class RegionEstimator(Estimator):
             self._placements = []
             for roi in rois or (Roi(width / 2, height / 2, width, height),):
                 forward = input_from_roi(roi, self._input_hw, fit=self.spec.fit)
-                self._placements.append(_Placement(roi, forward, invert(forward)))
+                self._placements.append(_Placement(roi, forward, invert(forward), image_hw))
             self._placed_for = (image_hw, rois)
         return self._placements
 
@@ -205,6 +220,14 @@ def open_model(
     except HandposeError:
         backend.close()
         raise
+
+
+def _open_world(spec: ModelSpec, backend: Backend, options: WorldOptions) -> WorldReconstruction | None:
+    """Return what places joints before the camera; None for a model without depths."""
+    if spec.depth_output is None:
+        options.refuse(spec.name)
+        return None
+    return WorldReconstruction(DepthReader(spec, backend.outputs), options)
 
 
 def prepare_inputs(spec: ModelSpec, backend: Backend) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -224,10 +223,10 @@ def open_checkpoint(
     ArgumentError, ModelError, MissingDependencyError
         As ``export``.
     """
-    models = import_module("handpose_native.export.checkpoint_models")
-    module = models.open_network(network, weights, depth_weights=depth_weights, backbone=backbone)
+    from ..export import checkpoint_models as models
     from .torch_backend import TorchBackend
 
+    module = models.open_network(network, weights, depth_weights=depth_weights, backbone=backbone)
     known = KNOWN_MODELS[network]
     found = find_spec(Path(weights), known if spec is None else spec) or known
     backend = TorchBackend(module, models.CHECKPOINT_MODELS[network], found.input_hw or (0, 0))
