@@ -10,6 +10,7 @@ namespace handpose {
 
 struct KernelTable {
   Isa isa;
+  decltype(&scalar::prepare_linear) prepare_linear;  // once per call, before its linear_rows
   decltype(&scalar::linear_rows) linear_rows;
   decltype(&scalar::taps_rows) taps_rows;
   decltype(&scalar::rotated_rows) rotated_rows;

@@ -375,6 +375,8 @@ struct Avx2 {
 
 }  // namespace
 
+void prepare_linear(const PreprocessPlan& plan) { prepare_linear_of<Avx2>(plan); }
+
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   linear_rows_of<Avx2>(plan, begin, end);
 }

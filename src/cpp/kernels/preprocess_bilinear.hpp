@@ -166,8 +166,9 @@ struct LinearRows {
   }
 };
 
+// Makes the shuffles of all blocks: once per call, as threads may share its rows.
 template <typename V>
-void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+void prepare_linear_of(const PreprocessPlan& plan) {
   for (int table = 0; plan.paired && table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
     const AxisTable& axis = plan.x[table];
     unsigned char* shuffles = axis.shuffles;
@@ -175,6 +176,10 @@ void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t
       V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, shuffles);
     }
   }
+}
+
+template <typename V>
+void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   run_with_writer<V>(plan.out, LinearRows<V>{plan, begin, end});
 }
 
