@@ -72,7 +72,7 @@ def preprocess(
     color_range : {"limited", "full"}
         Of nv12 and yuv420p sources.
     out : ndarray, or object with ``address``, ``shape`` and ``dtype``, optional
-        C-contiguous, aligned memory to write into, of shape (1, 3, h, w) or (3, h, w) (NHWC likewise).
+        C-contiguous memory to write into, of shape (1, 3, h, w) or (3, h, w) (NHWC likewise).
     threads : int
         At most so many threads, 1..64, share the rows of a call; a call that is too small to gain from it stays in one.
         The result does not depend on it.

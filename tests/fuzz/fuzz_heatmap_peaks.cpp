@@ -59,8 +59,8 @@ bool read_stack(FuzzInput* input, const Guarded& block, HeatmapStack* stack) {
 PeakParams read_params(FuzzInput* input, const HeatmapView& map) {
   PeakParams params;
   params.method = input->one_of<PeakMethod>(5);
-  params.upsampled_height = map.height + input->byte() % 64;
-  params.upsampled_width = map.width + input->byte() % 64;
+  params.upsampled_height = map.height + input->byte() % 20;
+  params.upsampled_width = map.width + input->byte() % 40;
   if (params.method == PeakMethod::kDark) fill_blur(3 + 2 * input->choice(15), &params);
   return params;
 }

@@ -1,5 +1,5 @@
 // The bytes that a fuzzer chooses, read as the arguments of a call: sizes round the widths of vectors, numbers of every
-// kind. At their end everything is 0, so that any bytes are a whole call.
+// kind. After their end come random ones that follow from them, so that any bytes are a whole call.
 #pragma once
 
 #include <cmath>
@@ -12,9 +12,11 @@ namespace handpose::fuzzing {
 
 class FuzzInput {
  public:
-  FuzzInput(const std::uint8_t* data, std::size_t size) : at_(data), end_(data + size) {}
+  FuzzInput(const std::uint8_t* data, std::size_t size) : at_(data), end_(data + size) {
+    for (std::size_t i = 0; i < size; ++i) state_ = (state_ ^ data[i]) * 1099511628211u;  // FNV-1a
+  }
 
-  std::uint8_t byte() { return at_ < end_ ? *at_++ : std::uint8_t{0}; }
+  std::uint8_t byte() { return at_ < end_ ? *at_++ : static_cast<std::uint8_t>(random() >> 24); }
   bool flag() { return (byte() & 1) != 0; }
 
   // A number from 0 to count - 1.
@@ -84,15 +86,20 @@ class FuzzInput {
       for (std::size_t i = 0; i < size; ++i) data[i] = at_[i % left];
       return;
     }
-    std::uint32_t state = bits<std::uint32_t>() | 1u;
-    for (std::size_t i = 0; i < size; ++i) {
-      state = state * 1664525u + 1013904223u;
-      const auto noise = static_cast<std::uint8_t>(state >> 24);
-      data[i] = kind < 96 ? static_cast<std::uint8_t>(noise < 128 ? 0 : 255) : noise;
+    const bool extremes = kind < 96;  // black and white
+    for (std::size_t i = 0; i < size; i += 4) {
+      std::uint32_t noise = random();
+      if (extremes) noise = (noise & 0x01010101u) * 255u;
+      std::memcpy(data + i, &noise, size - i < 4 ? size - i : 4);
     }
   }
 
  private:
+  std::uint32_t random() {
+    state_ = state_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX generator
+    return static_cast<std::uint32_t>(state_ >> 32);
+  }
+
   template <typename Value, typename Bits>
   static Value value_of(Bits bits) {
     Value value;
@@ -103,6 +110,7 @@ class FuzzInput {
 
   const std::uint8_t* at_;
   const std::uint8_t* end_;
+  std::uint64_t state_ = 14695981039346656037u;
 };
 
 }  // namespace handpose::fuzzing

@@ -86,7 +86,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t ends = input.byte();
   const auto pixels = static_cast<std::size_t>(tensor.width) * static_cast<std::size_t>(tensor.height);
   const std::size_t out_bytes = 3 * item_size(tensor.dtype) * pixels;
-  tensor.data = out_block.place(out_bytes, (ends & 1) != 0);
+  // Anywhere in memory: results need not be aligned.
+  const std::size_t shift = (ends & 24) == 0 ? ends >> 5 : 0;
+  tensor.data = out_block.place(out_bytes + shift, (ends & 1) != 0) + ((ends & 1) != 0 ? 0 : shift);
   const std::size_t workspace_bytes = preprocess_workspace_bytes(image, params, tensor);
   if (!workspace_block.fits(workspace_bytes)) return 0;
   std::uint8_t* const workspace = workspace_block.place(workspace_bytes, (ends & 2) != 0);

@@ -147,13 +147,3 @@ def test_a_call_that_fails_leaves_the_helpers_alone(picture: np.ndarray) -> None
     with pytest.raises(hp.ArgumentError):
         hp.preprocess(picture, **options, std=0)
     np.testing.assert_array_equal(hp.preprocess(picture, **options), expected)
-
-
-def test_results_must_be_aligned() -> None:
-    memory = np.zeros(4 * 3 * 16 + 1, np.uint8)
-    out = memory[1:].view(np.float32).reshape(3, 4, 4)
-    with pytest.raises(hp.ArgumentError, match="preprocess: out must be aligned"):
-        hp.preprocess(np.zeros((8, 8, 3), np.uint8), out=out)
-    scores = memory[1:9].view(np.float32)
-    with pytest.raises(hp.ArgumentError, match=r"heatmap_peaks: out\[1\] must be .*aligned"):
-        hp.heatmap_peaks(np.zeros((2, 8, 8), np.float32), out=(np.zeros((2, 2), np.float32), scores))

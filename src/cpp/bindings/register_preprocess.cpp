@@ -78,7 +78,6 @@ std::pair<TensorView, py::object> read_output(py::handle out, py::handle size_hw
   }
   if (!memory.contiguous()) throw ArgumentError(subject.must("C-contiguous", "strides " + shape_text(memory.strides)));
   if (!memory.writable) throw ArgumentError(subject.must("writable", "a read-only array"));
-  if (!memory.aligned()) throw ArgumentError(subject.must("aligned to its items", describe(out)));
   tensor.data = memory.data;
   return {tensor, py::reinterpret_borrow<py::object>(out)};
 }
