@@ -23,22 +23,26 @@ function(handpose_set_kernel_flags target)
   target_compile_options(${target} PRIVATE ${HANDPOSE_KERNEL_FLAGS} $<$<CONFIG:Release>:-O3>)
 endfunction()
 
-# Adds NAME_LEVEL.cpp of every kernel named to the level that this processor may have, with the level's own flags, which
-# no other file gets: the rest has to run on any processor of the architecture.
+# Adds NAME_LEVEL.cpp of every kernel named, for the levels that this processor may have, with the level's own flags,
+# which no other file gets: the rest has to run on any processor of the architecture. A level need not have every kernel.
 function(handpose_add_level_sources target)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-    set(level avx2)
-    set(flags "-mavx2;-mf16c;-mno-fma")
+    set(levels avx2 avx512)
+    set(flags_avx2 -mavx2 -mf16c -mno-fma)
+    # GCC's AVX-512 brings FMA; -ffp-contract=off keeps it out. GCC 12 warns of its own header (bug 105593).
+    set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mf16c $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
-    set(level neon)
-    set(flags "")
-  else()
-    return()
+    set(levels neon)
+    set(flags_neon "")
   endif()
   foreach(kernel IN LISTS ARGN)
-    set(source "${CMAKE_CURRENT_SOURCE_DIR}/src/cpp/kernels/${kernel}_${level}.cpp")
-    target_sources(${target} PRIVATE "${source}")
-    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "${flags}")
+    foreach(level IN LISTS levels)
+      set(source "${CMAKE_CURRENT_SOURCE_DIR}/src/cpp/kernels/${kernel}_${level}.cpp")
+      if(EXISTS "${source}")
+        target_sources(${target} PRIVATE "${source}")
+        set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "${flags_${level}}")
+      endif()
+    endforeach()
   endforeach()
 endfunction()
 

@@ -33,7 +33,17 @@ from .preprocess import preprocess, yuv_planes
 from .report import RunReport, StageTimes
 from .skeleton import BONE_COLORS, FINGERS, HAND_BONES, JOINT_COLORS, JOINT_NAMES, NUM_JOINTS
 from .types import Frame, FrameResult, Hand, Roi
-from .video import Sink, Source, SourceInfo, WindowSink, open_keypoint_writer, open_sink, open_source, read_keypoints
+from .video import (
+    CameraSettings,
+    Sink,
+    Source,
+    SourceInfo,
+    WindowSink,
+    open_keypoint_writer,
+    open_sink,
+    open_source,
+    read_keypoints,
+)
 
 __version__ = _native.VERSION
 __all__ = [
@@ -44,6 +54,7 @@ __all__ = [
     "JOINT_NAMES",
     "NUM_JOINTS",
     "ArgumentError",
+    "CameraSettings",
     "DTypeError",
     "DeviceError",
     "DeviceMemoryError",

@@ -13,6 +13,7 @@ from ..errors import ModelError, missing_dependency
 from .arguments import check_arguments, image_info, other_info
 from .base import Backend, TensorInfo
 from .runs import SlotRuns
+from .stderr_lines import dropped_from_stderr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,8 @@ _NUMERIC_KINDS = "biuf"
 #: As MediaPipe, which made these networks of a few milliseconds, bounds its own choice
 #: (mediapipe/calculators/tensor/inference_calculator_xnnpack.cc).
 _MOST_THREADS = 4
+#: Written when the first model of a process gets its memory; LiteRT has no switch for it that Python reaches.
+_GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 
 
 class TensorBuffer:
@@ -130,10 +133,9 @@ class LiteRtBackend(Backend):
 
     An interpreter runs one frame at a time, so that each slot has one, with threads and packed weights of its own.
     Runs happen as :class:`~handpose_native.backends.runs.SlotRuns` says; LiteRT releases the GIL.
-
-    LiteRT itself writes one line to stderr when the first model of a process is opened, "INFO: Created TensorFlow Lite
-    XNNPACK delegate for CPU."; it has no switch that is reached from Python.
     """
+
+    _greeted = False
 
     def __init__(
         self,
@@ -180,7 +182,7 @@ class LiteRtBackend(Backend):
             for info, declared in zip(self.inputs, interpreter.get_input_details()):
                 if info.shape != tuple(declared["shape"]):  # only where the model leaves sizes open
                     interpreter.resize_tensor_input(declared["index"], info.shape, strict=True)
-            interpreter.allocate_tensors()
+            self._allocate(interpreter)
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._file}: LiteRT cannot prepare this model: {_one_line(error)}") from error
         inputs = tuple(self._buffer_of("input", interpreter, one) for one in interpreter.get_input_details())
@@ -192,6 +194,15 @@ class LiteRtBackend(Backend):
             inputs[0].array[...] = value
             self._invoke(slot, "the model loads but does not run")
         return slot
+
+    @classmethod
+    def _allocate(cls, interpreter: Any) -> None:
+        if cls._greeted:
+            interpreter.allocate_tensors()
+            return
+        with dropped_from_stderr(_GREETING):
+            interpreter.allocate_tensors()
+        cls._greeted = True
 
     def _buffer_of(self, kind: str, interpreter: Any, tensor: dict[str, Any]) -> TensorBuffer:
         self._dtype(kind, tensor)

@@ -29,6 +29,7 @@ namespace handpose {
 HANDPOSE_DECLARE_LEVEL(scalar)
 #if defined(__x86_64__)
 HANDPOSE_DECLARE_LEVEL(avx2)
+HANDPOSE_DECLARE_LEVEL(avx512)
 #elif defined(__aarch64__)
 HANDPOSE_DECLARE_LEVEL(neon)
 #endif

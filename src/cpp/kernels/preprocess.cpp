@@ -57,7 +57,10 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
   table->stride = axis_weight_stride(filter, table->taps);
   table->start = arena->take<std::int32_t>(outputs);
   table->weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
-  if (linear && vertical) table->fractions = arena->take<float>(outputs, 2);
+  if (!linear && !vertical) {
+    table->grouped_weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
+  }
+  if (linear && vertical) table->down = arena->take<std::int16_t>(outputs);
   if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
   if (linear && !vertical) table->shifts = arena->take<std::uint8_t>(outputs);
   if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs / kBlock + 1, kShuffleBytes);
@@ -69,7 +72,7 @@ int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1;
 void take_rows(Arena* arena, PreprocessPlan* plan) {
   if (plan->params.filter != Filter::kLinear) {
     // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
-    const auto row = static_cast<std::size_t>(plan->source.width) + 32;
+    const auto row = static_cast<std::size_t>(plan->source.width) + 64;
     plan->interleaved = arena->take<std::int16_t>(row, 3);
     for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }

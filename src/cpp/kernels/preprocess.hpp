@@ -34,6 +34,9 @@ constexpr std::int32_t kBlock = 8;
 
 constexpr std::int32_t kShuffleBytes = 128;
 
+// Bilinear samples are whole numbers of this part of a grey level: the weights of the four taps sum to 2^14.
+constexpr float kPerSum = 0x1p-14f;
+
 // How one axis of the output reads one axis of a plane. Output i, begin <= i < end, takes source samples
 // start[i] .. start[i] + taps - 1, all inside the plane.
 struct AxisTable {
@@ -42,7 +45,10 @@ struct AxisTable {
   std::int32_t taps, stride;
   std::int32_t bits;
   std::int32_t begin, end;
-  float* fractions;  // y axis, linear: {1 - f, f} / 2^14 per output
+  // x axis, taps, for a level that has another order: the weights in that order, and of how many outputs at once.
+  std::int16_t* grouped_weights;
+  std::int32_t grouped_outputs;
+  std::int16_t* down;  // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
   // x axis, linear, for faster levels, which load the two taps of two neighbouring outputs at once. Where that works
   // for every such pair (PreprocessPlan::paired), offsets[i] of both is where 16 bytes are loaded from a row; else it
   // is the own first tap, from which 8 bytes are loaded, and those of the neighbour are put behind them. shifts[i] is
@@ -68,7 +74,7 @@ struct PreprocessPlan {
   Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
   std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
-  float* levels[3];           // one row of the output in grey levels, or of what is sampled from the planes
+  float* levels[3];           // one row of what is sampled from the planes, in kPerSum or in grey levels
   unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
   // interleaved, reduced and levels are those of the calling thread; those of the next one lie so many bytes on.
   std::size_t thread_bytes;

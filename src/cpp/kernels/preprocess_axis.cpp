@@ -41,9 +41,7 @@ void fill_linear(const AxisMap& map, AxisTable* table) {
     table->start[i] = start;
     table->weights[2 * i] = static_cast<std::int16_t>((1 << kLinearBits) - weight);
     table->weights[2 * i + 1] = weight;
-    if (table->fractions == nullptr) continue;
-    table->fractions[2 * i] = static_cast<float>(1 - f) * 0x1p-14f;
-    table->fractions[2 * i + 1] = static_cast<float>(f) * 0x1p-14f;
+    if (table->down != nullptr) table->down[i] = static_cast<std::int16_t>(std::min(std::lrint(f * 32768), 32767L));
   }
 }
 
@@ -74,7 +72,8 @@ std::int32_t weigh_taps(const AxisMap& map, Filter filter, std::int32_t taps, do
   // Pillow's rule: the taps whose centres lie within the support, rounded outwards, cut at the edges.
   const double support = std::max(1.0, std::fabs(map.scale));
   const double low = std::max(std::floor(centre - support + 0.5), 0.0);
-  const double high = std::min(std::floor(centre + support + 0.5), double(map.size));
+  // Never more than 2 * support rounded up; where rounding makes it one more, the last has no weight to speak of.
+  const double high = std::min({std::floor(centre + support + 0.5), double(map.size), low + taps});
   const auto start = static_cast<std::int32_t>(std::min(low, double(map.size - taps)));
   for (auto at = static_cast<std::int32_t>(low); at < static_cast<std::int32_t>(high); ++at) {
     use(at - start, std::max(0.0, 1 - std::fabs(at + 0.5 - centre) / support));
@@ -122,7 +121,7 @@ double AxisMap::clamped_centre(std::int32_t i) const { return std::min(std::max(
 std::int32_t axis_taps(Filter filter, const AxisMap& map) {
   double taps = 2;
   if (filter == Filter::kCubic) taps = 4;
-  if (filter == Filter::kAntialias) taps = 2 * std::ceil(std::max(1.0, std::fabs(map.scale))) + 1;
+  if (filter == Filter::kAntialias) taps = std::ceil(2 * std::max(1.0, std::fabs(map.scale)));  // see weigh_taps
   return static_cast<std::int32_t>(std::min<double>(taps, map.size));
 }
 

@@ -1,6 +1,6 @@
 // The filter "linear" of preprocess in blocks; see preprocess_blocks.hpp.
 //
-// V::sample<channels, paired, same_rows> gives the bilinear samples of a block from BlockTaps and BlockWeights.
+// V::sample<channels, paired> gives the bilinear samples of a block, in kPerSum, from BlockTaps and BlockWeights.
 #pragma once
 
 #include "preprocess_blocks.hpp"
@@ -18,12 +18,18 @@ struct BlockTaps {
   const unsigned char* shuffles;  // made by V::fill_shuffles; unused where not paired
 };
 
-// The weights of the two taps across (first | second << 16), and those of the two rows.
+// The weights of the two taps across (first | second << 16) in the two rows.
 template <typename V>
 struct BlockWeights {
-  typename V::Int across;
-  typename V::Float above, below;
+  typename V::Int above, below;
 };
+
+// From the weights across, which sum to 2^14, and the share of the second row in 1 / 2^15, in both halves of `down`.
+template <typename V>
+HANDPOSE_INLINE BlockWeights<V> weigh_rows(typename V::Int across, typename V::Int down) {
+  const typename V::Int below = V::scale_pairs(across, down);
+  return {V::subtract_pairs(across, below), below};
+}
 
 // The taps of a block, copied, for where a whole load would reach beyond the plane.
 struct CopiedTaps {
@@ -56,8 +62,7 @@ class LinearRow {
     const AxisTable& y_axis = plan.y[plane_index > 0 ? 1 : 0];
     row0_ = plane_.row(y_axis.start[y]);
     row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
-    above_ = V::all(y_axis.fractions[2 * y]);
-    below_ = V::all(y_axis.fractions[2 * y + 1]);
+    down_ = V::all_words(y_axis.down[y]);
     last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - kLoadBytes;
     ahead_ = plane_.row(y_axis.start[y + 2 < y_axis.end ? y + 2 : y]) - row0_;
   }
@@ -67,18 +72,16 @@ class LinearRow {
 
   // The block from column x on.
   template <bool kPaired>
-  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
+  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
-    for (int i = 0; i < kBlock; i += kChannels == 3 ? 4 : 8) {
-      __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
-      __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
-    }
-    V::template sample<kChannels, kPaired, true>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
+    __builtin_prefetch(row0_ + ahead_ + offsets_[x]);
+    __builtin_prefetch(row1_ + ahead_ + offsets_[x]);
+    V::template sample<kChannels, kPaired>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
   }
 
   // The same where loads may reach too far.
   template <bool kPaired>
-  void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
+  void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     if (offsets_[x] <= last_load_ && offsets_[x + kBlock - 1] <= last_load_) {
       return sample<kPaired>(x, shuffles, components);
     }
@@ -86,12 +89,12 @@ class LinearRow {
     for (std::int32_t i = 0; i < kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
     CopiedTaps copy{};
     const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, first_taps, plane_.width, &copy);
-    V::template sample<kChannels, false, true>(taps, weights(x), components);
+    V::template sample<kChannels, false>(taps, weights(x), components);
   }
 
  private:
   HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
-    return {V::load_pairs(across_ + 2 * x), above_, below_};
+    return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
   }
 
   const Plane& plane_;
@@ -100,19 +103,26 @@ class LinearRow {
   const std::int16_t* across_;
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
-  typename V::Float above_, below_;
+  typename V::Int down_;
   std::ptrdiff_t last_load_;  // offset from which a load just does not reach beyond the plane
   std::ptrdiff_t ahead_;      // to the row that the output after the next one takes
 };
+
+template <typename V, int kChannels, typename Sink>
+HANDPOSE_INLINE void write_sums(const Sink& sink, std::int32_t x, std::int32_t count, const typename V::Int* sums) {
+  typename V::Float values[3];
+  for (int c = 0; c < kChannels; ++c) values[c] = V::to_float(sums[c]);
+  sink.write(x, count, values);
+}
 
 // The rest of a row, from column x on. The arguments are copies, so that the originals may stay in registers.
 template <typename V, int kChannels, bool kPaired, typename Sink>
 HANDPOSE_NOINLINE void sample_rest(const LinearRow<V, kChannels> row, const Sink sink, std::int32_t x, std::int32_t end,
                                    const unsigned char* shuffles) {
   for (; x < end; x += kBlock, shuffles += kShuffleBytes) {
-    typename V::Float components[3];
+    typename V::Int components[3];
     row.template sample_carefully<kPaired>(x, shuffles, components);
-    sink.write(x, end - x, components);
+    write_sums<V, kChannels>(sink, x, end - x, components);
   }
 }
 
@@ -126,9 +136,9 @@ HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::i
   const std::int32_t end = axis.end;
   if (row.readable()) {
     for (; x + kBlock <= end; x += kBlock, shuffles += kShuffleBytes) {
-      typename V::Float components[3];
+      typename V::Int components[3];
       row.template sample<kPaired>(x, shuffles, components);
-      sink.write(x, kBlock, components);
+      write_sums<V, kChannels>(sink, x, kBlock, components);
     }
   }
   if (x < end) sample_rest<V, kChannels, kPaired, Sink>(row, sink, x, end, shuffles);
@@ -147,12 +157,12 @@ struct LinearRows {
   template <bool kPaired, typename Writer>
   void run() const {
     if (plan.source.planes[0].channels == 3) {
-      for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kPaired>(plan, 0, y, Writer(plan, y));
+      for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kPaired>(plan, 0, y, Writer(plan, y, kPerSum));
       return;
     }
     for (std::int32_t y = begin; y < end; ++y) {
       for (int i = 0; i < plane_count(plan.source.format); ++i) sample_to_levels<kPaired>(i, y);
-      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end});
+      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end}, kPerSum);
     }
   }
 

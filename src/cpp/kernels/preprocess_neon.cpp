@@ -46,6 +46,27 @@ struct Neon {
     return {{vminq_s32(v.val[0], vdupq_n_s32(most)), vminq_s32(v.val[1], vdupq_n_s32(most))}};
   }
 
+  // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
+  // zero.
+  HANDPOSE_INLINE static Float clamp_levels(Float v) {
+    return {{clamp_four_levels(v.val[0]), clamp_four_levels(v.val[1])}};
+  }
+
+  // Words, two to a pair.
+  HANDPOSE_INLINE static Int all_words(std::int16_t word) {
+    const int32x4_t words = vreinterpretq_s32_s16(vdupq_n_s16(word));
+    return {{words, words}};
+  }
+  HANDPOSE_INLINE static Int double_words(Int low) {
+    return {{vsliq_n_s32(low.val[0], low.val[0], 16), vsliq_n_s32(low.val[1], low.val[1], 16)}};
+  }
+  HANDPOSE_INLINE static Int scale_pairs(Int pairs, Int share) {
+    return {{scale_four(pairs.val[0], share.val[0]), scale_four(pairs.val[1], share.val[1])}};
+  }
+  HANDPOSE_INLINE static Int subtract_pairs(Int a, Int b) {
+    return {{subtract_four(a.val[0], b.val[0]), subtract_four(a.val[1], b.val[1])}};
+  }
+
   // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
   HANDPOSE_INLINE static Int weight_pairs(Int second) {
     return {{pair_weights(second.val[0]), pair_weights(second.val[1])}};
@@ -96,8 +117,8 @@ struct Neon {
   }
 
   // The bilinear samples of a block: channel c of the plane to components[c].
-  template <int kChannels, bool kPaired, bool kSameRows>
-  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Float* components) {
+  template <int kChannels, bool kPaired>
+  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
     for (int group = 0; group < 2; ++group) {
       Shuffles shuffles;
       if (kPaired) {
@@ -105,15 +126,10 @@ struct Neon {
       } else {
         shuffles = make_shuffles(vcreate_u8(0x0800080008000800), group, kChannels);
       }
-      const uint32x4_t across = vreinterpretq_u32_s32(w.across.val[group]);
-      const uint16x4_t weights[2] = {vmovn_u32(across), vshrn_n_u32(across, 16)};
-      uint32x4_t top[3], bottom[3];
-      sum_across<kChannels, kPaired>(taps.row0, taps.offsets + 4 * group, shuffles, weights, top);
-      sum_across<kChannels, kPaired>(taps.row1, taps.offsets + 4 * group, shuffles, weights, bottom);
-      for (int c = 0; c < kChannels; ++c) {
-        components[c].val[group] = vaddq_f32(vmulq_f32(vcvtq_f32_u32(top[c]), w.above.val[group]),
-                                             vmulq_f32(vcvtq_f32_u32(bottom[c]), w.below.val[group]));
-      }
+      uint32x4_t sums[3] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
+      add_taps<kChannels, kPaired>(taps.row0, taps.offsets + 4 * group, shuffles, w.above.val[group], sums);
+      add_taps<kChannels, kPaired>(taps.row1, taps.offsets + 4 * group, shuffles, w.below.val[group], sums);
+      for (int c = 0; c < kChannels; ++c) components[c].val[group] = vreinterpretq_s32_u32(sums[c]);
     }
   }
 
@@ -149,7 +165,15 @@ struct Neon {
     }
   }
 
-  // Weighted sums of the samples of a row, clamped to whole grey levels; writes whole blocks.
+  static void fill_weights(AxisTable*) {}
+
+  // Weighted sums of the samples of rows, clamped to whole grey levels; writes whole blocks.
+  template <int kChannels>
+  static void weigh_rows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
+    for (int c = 0; c < kChannels; ++c) weigh_row(rows[c], axis, to[c]);
+  }
+
+ private:
   static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
     const std::int32_t taps = axis.stride, last = axis.end;
     const int shift = 6 + axis.bits;
@@ -163,7 +187,6 @@ struct Neon {
     }
   }
 
- private:
   // Byte indices of four outputs into 32 bytes, two pairs: the first taps of channel 0, of channel 1 and so on; the
   // second taps likewise.
   struct Shuffles {
@@ -178,10 +201,10 @@ struct Neon {
     return {first, vaddq_u8(first, vdupq_n_u8(static_cast<std::uint8_t>(channels)))};
   }
 
-  // The sums of both taps across, for four outputs.
+  // Adds the weighted taps of one row, for four outputs.
   template <int kChannels, bool kPaired>
-  HANDPOSE_INLINE static void sum_across(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
-                                         const uint16x4_t* weights, uint32x4_t* sums) {
+  HANDPOSE_INLINE static void add_taps(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
+                                       int32x4_t weight_pairs, uint32x4_t* sums) {
     uint8x16x2_t pairs;
     if (kPaired) {
       pairs = {{vld1q_u8(row + at[0]), vld1q_u8(row + at[2])}};
@@ -189,18 +212,33 @@ struct Neon {
       pairs = {{vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1])),
                 vcombine_u8(vld1_u8(row + at[2]), vld1_u8(row + at[3]))}};
     }
+    const uint32x4_t both = vreinterpretq_u32_s32(weight_pairs);
+    const uint16x4_t weights[2] = {vmovn_u32(both), vshrn_n_u32(both, 16)};
     const uint8x16_t first = vqtbl2q_u8(pairs, shuffles.first), second = vqtbl2q_u8(pairs, shuffles.second);
     const uint16x8_t first01 = vmovl_u8(vget_low_u8(first)), second01 = vmovl_u8(vget_low_u8(second));
-    sums[0] = sum_taps(vget_low_u16(first01), vget_low_u16(second01), weights);
-    if (kChannels > 1) sums[1] = sum_taps(vget_high_u16(first01), vget_high_u16(second01), weights);
+    sums[0] = add_two(sums[0], vget_low_u16(first01), vget_low_u16(second01), weights);
+    if (kChannels > 1) sums[1] = add_two(sums[1], vget_high_u16(first01), vget_high_u16(second01), weights);
     if (kChannels < 3) return;
     const uint16x4_t first2 = vget_low_u16(vmovl_u8(vget_high_u8(first)));
     const uint16x4_t second2 = vget_low_u16(vmovl_u8(vget_high_u8(second)));
-    sums[2] = sum_taps(first2, second2, weights);
+    sums[2] = add_two(sums[2], first2, second2, weights);
   }
 
-  HANDPOSE_INLINE static uint32x4_t sum_taps(uint16x4_t first, uint16x4_t second, const uint16x4_t* weights) {
-    return vmlal_u16(vmull_u16(first, weights[0]), second, weights[1]);
+  HANDPOSE_INLINE static uint32x4_t add_two(uint32x4_t sum, uint16x4_t first, uint16x4_t second,
+                                            const uint16x4_t* weights) {
+    return vmlal_u16(vmlal_u16(sum, first, weights[0]), second, weights[1]);
+  }
+
+  HANDPOSE_INLINE static float32x4_t clamp_four_levels(float32x4_t v) {
+    const int32x4_t bits = vmaxq_s32(vreinterpretq_s32_f32(v), vdupq_n_s32(0));
+    return vreinterpretq_f32_s32(vminq_s32(bits, vreinterpretq_s32_f32(vdupq_n_f32(255.0f))));
+  }
+
+  HANDPOSE_INLINE static int32x4_t scale_four(int32x4_t pairs, int32x4_t share) {
+    return vreinterpretq_s32_s16(vqrdmulhq_s16(vreinterpretq_s16_s32(pairs), vreinterpretq_s16_s32(share)));
+  }
+  HANDPOSE_INLINE static int32x4_t subtract_four(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_s16(vsubq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
   }
 
   // Not vminq and vmaxq: they give a zero of either sign the other one's.
@@ -222,7 +260,7 @@ struct Neon {
   }
 
   HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
-    const std::uint8_t* row = rows.row + column;
+    const std::uint8_t* row = rows.first + column;
     int32x4_t sums[4];
     for (int32x4_t& sum : sums) sum = vdupq_n_s32(1 << (rows.drop - 1));
     for (std::int32_t k = 0; k < rows.taps; ++k, row += rows.pitch_bytes) {

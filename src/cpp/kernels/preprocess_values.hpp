@@ -11,7 +11,12 @@
 
 namespace handpose {
 
-static inline float clamp_level(float value) { return value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value; }
+static inline float clamp_level(float value) { return value > 0.0f ? (value < 255.0f ? value : 255.0f) : 0.0f; }
+
+// The conversion for values in `unit` grey levels, a power of two.
+static inline YuvToRgb yuv_in_units(const YuvToRgb& k, float unit) {
+  return {k.scale * unit, k.r_v * unit, k.g_u * unit, k.g_v * unit, k.b_u * unit, k.red, k.green, k.blue};
+}
 
 // Writes a normalised value as item `at` of memory of `dtype`, which need not be aligned.
 static inline void store_value(void* data, DType dtype, std::size_t at, float value) {
