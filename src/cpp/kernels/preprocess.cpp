@@ -211,7 +211,7 @@ void share_rows(const PreprocessPlan& plan, const Rows& rows) {
               });
 }
 
-void preprocess_upright(const PreprocessPlan& plan) {
+void preprocess_upright(PreprocessPlan plan) {
   // Rows and columns that lie inside the image, the same for all planes.
   const Columns columns{plan.x[0].begin, plan.x[0].end};
   const bool none = columns.begin == columns.end || plan.y[0].begin == plan.y[0].end;
@@ -221,7 +221,7 @@ void preprocess_upright(const PreprocessPlan& plan) {
   if (bordered) fill_border_row(plan);
   const KernelTable& kernels = active_kernels();
   const bool linear = plan.params.filter == Filter::kLinear;
-  if (linear && top < bottom) kernels.prepare_linear(plan);
+  if (top < bottom) (linear ? kernels.prepare_linear : kernels.prepare_taps)(&plan);
   const auto rows = linear ? kernels.linear_rows : kernels.taps_rows;
   share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
     for (std::int32_t y = begin; bordered && y < end; ++y) {

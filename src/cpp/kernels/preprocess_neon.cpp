@@ -293,7 +293,9 @@ struct Neon {
 
 }  // namespace
 
-void prepare_linear(const PreprocessPlan& plan) { prepare_linear_of<Neon>(plan); }
+void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Neon>(*plan); }
+
+void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Neon>(plan); }
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   linear_rows_of<Neon>(plan, begin, end);

@@ -82,10 +82,13 @@ struct TapsRows {
 };
 
 template <typename V>
+void prepare_taps_of(PreprocessPlan* plan) {
+  for (int table = 0; table < (is_yuv(plan->source.format) ? 2 : 1); ++table) V::fill_weights(&plan->x[table]);
+}
+
+template <typename V>
 void taps_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  PreprocessPlan ordered = plan;
-  for (int table = 0; table < (is_yuv(plan.source.format) ? 2 : 1); ++table) V::fill_weights(&ordered.x[table]);
-  run_with_writer<V>(plan.out, TapsRows<V>{ordered, begin, end});
+  run_with_writer<V>(plan.out, TapsRows<V>{plan, begin, end});
 }
 
 }  // namespace
