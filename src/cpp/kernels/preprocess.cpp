@@ -71,8 +71,7 @@ int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1;
 // Takes what is worked on row by row.
 void take_rows(Arena* arena, PreprocessPlan* plan) {
   if (plan->params.filter != Filter::kLinear) {
-    // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
-    const auto row = static_cast<std::size_t>(plan->source.width) + 64;
+    const std::size_t row = static_cast<std::size_t>(plan->source.width) + kBeyondRow;
     plan->interleaved = arena->take<std::int16_t>(row, 3);
     for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }

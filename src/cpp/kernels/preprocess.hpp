@@ -32,6 +32,9 @@ struct PreprocessParams {
 // a block beyond `end` with copies of the last entry, so that the last block needs no care.
 constexpr std::int32_t kBlock = 8;
 
+// How far vectors of the horizontal pass of "antialias" and "cubic" may reach beyond the last sample of a row.
+constexpr std::size_t kBeyondRow = 64;
+
 constexpr std::int32_t kShuffleBytes = 128;
 
 // Bilinear samples are whole numbers of this part of a grey level: the weights of the four taps sum to 2^14.
