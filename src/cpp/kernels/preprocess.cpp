@@ -181,9 +181,7 @@ void fill_tables(PreprocessPlan* plan) {
     fill_axis(axis_map(plan->source, plan->params, plan->out, plane, true), plan->params, &plan->y[plane]);
   }
   if (plan->params.filter != Filter::kLinear) return;
-  plan->paired = pairs_fit(plan->x[0], planes[0].channels);
-  if (tables > 1) plan->paired = plan->paired && pairs_fit(plan->x[1], planes[1].channels);
-  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
+  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, &plan->x[plane]);
 }
 
 // Puts the tables into the plan: those of the last call where they are the same.
@@ -193,12 +191,10 @@ void provide_tables(PreprocessPlan* plan, PreprocessTables* kept) {
     fill_tables(plan);
     std::copy(plan->x, plan->x + 2, wanted.x);
     std::copy(plan->y, plan->y + 2, wanted.y);
-    wanted.paired = plan->paired;
     *kept = wanted;
   }
   std::copy(kept->x, kept->x + 2, plan->x);
   std::copy(kept->y, kept->y + 2, plan->y);
-  plan->paired = kept->paired;
 }
 
 // Calls rows(plan, begin, end) for all rows of the output, which threads share.

@@ -52,10 +52,12 @@ struct AxisTable {
   std::int16_t* grouped_weights;
   std::int32_t grouped_outputs;
   std::int16_t* down;  // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
-  // x axis, linear, for faster levels, which load the two taps of two neighbouring outputs at once. Where that works
-  // for every such pair (PreprocessPlan::paired), offsets[i] of both is where 16 bytes are loaded from a row; else it
-  // is the own first tap, from which 8 bytes are loaded, and those of the neighbour are put behind them. shifts[i] is
-  // where in these 16 bytes the first tap of output i lies.
+  // x axis, linear, for faster levels, which load the taps of a group of neighbouring outputs at once: of 4, 2 or 1,
+  // the most whose taps always lie within 16 bytes (of 3 channels at most 2). offsets[i] of all outputs of a group is
+  // where 16 bytes are loaded from a row; a group of 1 has its own first tap there, from which 8 bytes are loaded, and
+  // those of every second output are put behind those of the one before. shifts[i] is where in these 16 bytes the first
+  // tap of output i lies.
+  std::int32_t group;
   std::int32_t* offsets;
   std::uint8_t* shifts;
   unsigned char* shuffles;  // kShuffleBytes per block, for what a level makes of the shifts
@@ -73,7 +75,6 @@ struct PreprocessPlan {
   PreprocessParams params;
   TensorView out;
   AxisTable x[2], y[2];       // unused with rotation
-  bool paired;                // linear: see AxisTable
   Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
   std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
@@ -94,7 +95,6 @@ struct PreprocessTables {
   Border border{};
   // The tables.
   AxisTable x[2]{}, y[2]{};
-  bool paired = false;
 };
 
 // Bytes of workspace that preprocess needs, or 0 where that cannot be expressed in a size_t.

@@ -24,9 +24,9 @@ struct Pairs {
   __m256i a, b;
 };
 
-template <bool kPaired>
+template <int kGroup>
 HANDPOSE_INLINE Pairs load_taps(const std::uint8_t* row, const std::int32_t* at) {
-  if (kPaired) {
+  if (kGroup == 2) {
     return {from_lanes(load16(row + at[0]), load16(row + at[4])), from_lanes(load16(row + at[2]), load16(row + at[6]))};
   }
   return {from_lanes(load8(row + at[0], row + at[1]), load8(row + at[4], row + at[5])),
@@ -155,7 +155,8 @@ struct Avx2 {
              _mm256_add_epi8(both_lanes(kZero, kZero, kFirst, kSecond), b)}};
   }
 
-  static void fill_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, int group, unsigned char* to) {
+    if (group == 4) return fill_quad_shuffles(shifts, channels, to);
     long long eight = 0;
     std::memcpy(&eight, shifts, sizeof eight);
     const Shuffles made = channels == 1   ? make_shuffles<1>(eight)
@@ -165,6 +166,17 @@ struct Avx2 {
     for (int i = 0; i < 4; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(to) + i, parts[i]);
   }
 
+  // Both taps of outputs 0 to 3 and 4 to 7 as words, a vector of 32 bytes for each channel.
+  static void fill_quad_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
+    for (int c = 0; c < channels; ++c) {
+      for (int i = 0; i < kBlock; ++i, to += 4) {
+        to[0] = static_cast<unsigned char>(shifts[i] + c);
+        to[2] = static_cast<unsigned char>(shifts[i] + c + channels);
+        to[1] = to[3] = static_cast<unsigned char>(kZero);
+      }
+    }
+  }
+
   HANDPOSE_INLINE static Shuffles load_shuffles(const unsigned char* from) {
     const auto* const parts = reinterpret_cast<const __m256i*>(from);
     return {{_mm256_load_si256(parts), _mm256_load_si256(parts + 1)},
@@ -172,10 +184,11 @@ struct Avx2 {
   }
 
   // The bilinear samples of a block: channel c of the plane to components[c].
-  template <int kChannels, bool kPaired>
+  template <int kChannels, int kGroup>
   HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
-    const Pairs row0 = load_taps<kPaired>(taps.row0, taps.offsets), row1 = load_taps<kPaired>(taps.row1, taps.offsets);
-    const Shuffles shuffles = kPaired ? load_shuffles(taps.shuffles) : make_shuffles<kChannels>(0x0800080008000800);
+    if (kGroup == 4) return sample_quads<kChannels>(taps, w, components);
+    const Pairs row0 = load_taps<kGroup>(taps.row0, taps.offsets), row1 = load_taps<kGroup>(taps.row1, taps.offsets);
+    const Shuffles shuffles = kGroup == 2 ? load_shuffles(taps.shuffles) : make_shuffles<kChannels>(0x0800080008000800);
     if (kChannels > 1) {
       // Outputs 0 1 0 1 | 4 5 4 5 and 2 3 2 3 | 6 7 6 7, channel 0 in the lower half of a lane and channel 1 above.
       const Int a = blend_rows(_mm256_shuffle_epi8(row0.a, shuffles.two[0]),
@@ -240,6 +253,17 @@ struct Avx2 {
     if (axis.stride == 16) return weigh_blocks<1>(row, axis, to);
     if (axis.stride == 32) return weigh_blocks<2>(row, axis, to);
     weigh_blocks<-1>(row, axis, to);
+  }
+
+  template <int kChannels>
+  HANDPOSE_INLINE static void sample_quads(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
+    const std::int32_t* at = taps.offsets;
+    const Int row0 = from_lanes(load16(taps.row0 + at[0]), load16(taps.row0 + at[4]));
+    const Int row1 = from_lanes(load16(taps.row1 + at[0]), load16(taps.row1 + at[4]));
+    for (int c = 0; c < kChannels; ++c) {
+      const Int shuffle = _mm256_load_si256(reinterpret_cast<const __m256i*>(taps.shuffles) + c);
+      components[c] = blend_rows(_mm256_shuffle_epi8(row0, shuffle), _mm256_shuffle_epi8(row1, shuffle), w);
+    }
   }
 
   // Whole numbers that packing with saturation brings to 0..255: what is too low already converts to a negative one.

@@ -10,8 +10,8 @@ namespace {
 constexpr std::int32_t kLinearBits = 14;
 // Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
 constexpr std::int32_t kMostBits = 17;
-constexpr std::int32_t kPairBytes = 16;  // of two neighbouring outputs, as AxisTable says
-constexpr double kCubicA = -0.75;        // as cv2.INTER_CUBIC
+constexpr std::int32_t kGroupBytes = 16;  // of neighbouring outputs, as AxisTable says
+constexpr double kCubicA = -0.75;         // as cv2.INTER_CUBIC
 
 double keys_cubic(double distance) {
   const double d = std::fabs(distance);
@@ -114,6 +114,14 @@ void fill_taps(const AxisMap& map, Filter filter, AxisTable* table) {
   }
 }
 
+// Whether the taps of every so many neighbouring outputs lie within kGroupBytes of a row.
+bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t group) {
+  for (std::int32_t i = table.begin; i < table.end; i += group) {
+    if ((std::abs(table.start[i + group - 1] - table.start[i]) + 2) * channels > kGroupBytes) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 double AxisMap::clamped_centre(std::int32_t i) const { return std::min(std::max(centre(i), 0.0), extent * 0.5); }
@@ -140,23 +148,19 @@ void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* ta
   pad_axis(table);
 }
 
-bool pairs_fit(const AxisTable& table, std::int32_t channels) {
-  for (std::int32_t i = table.begin; i < table.end; i += 2) {
-    if ((std::abs(table.start[i + 1] - table.start[i]) + 2) * channels > kPairBytes) return false;
-  }
-  return true;
-}
-
-void fill_offsets(std::int32_t channels, bool paired, AxisTable* table) {
+void fill_offsets(std::int32_t channels, AxisTable* table) {
   if (table->begin == table->end) return;
-  for (std::int32_t i = table->begin; i < table->end + kBlock - 1; i += 2) {
-    const std::int32_t first = table->start[i] * channels;
-    const std::int32_t second = table->start[i + 1] * channels;
-    const std::int32_t lower = std::min(first, second);
-    table->offsets[i] = paired ? lower : first;
-    table->offsets[i + 1] = paired ? lower : second;
-    table->shifts[i] = static_cast<std::uint8_t>(paired ? first - lower : 0);
-    table->shifts[i + 1] = static_cast<std::uint8_t>(paired ? second - lower : kPairBytes / 2);
+  std::int32_t group = channels == 3 ? 2 : 4;
+  while (group > 1 && !group_fits(*table, channels, group)) group /= 2;
+  table->group = group;
+  for (std::int32_t i = table->begin; i + group <= table->end + kBlock; i += group) {
+    // A falling axis has the last tap lowest.
+    const std::int32_t lower = std::min(table->start[i], table->start[i + group - 1]) * channels;
+    for (std::int32_t k = i; k < i + group; ++k) {
+      table->offsets[k] = lower;
+      table->shifts[k] = static_cast<std::uint8_t>(table->start[k] * channels - lower);
+    }
+    if (group == 1 && (i - table->begin) % 2 == 1) table->shifts[i] = kGroupBytes / 2;
   }
 }
 

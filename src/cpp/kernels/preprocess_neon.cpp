@@ -108,28 +108,28 @@ struct Neon {
     vst3_u8(to, pixels);
   }
 
-  static void fill_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
-    for (int group = 0; group < 2; ++group) {
-      const Shuffles made = make_shuffles(vld1_u8(shifts), group, channels);
-      vst1q_u8(to + 32 * group, made.first);
-      vst1q_u8(to + 32 * group + 16, made.second);
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, int group, unsigned char* to) {
+    for (int half = 0; half < 2; ++half, to += 32) {
+      const Shuffles made = make_shuffles(vld1_u8(shifts), half, channels, group);
+      vst1q_u8(to, made.first);
+      vst1q_u8(to + 16, made.second);
     }
   }
 
   // The bilinear samples of a block: channel c of the plane to components[c].
-  template <int kChannels, bool kPaired>
+  template <int kChannels, int kGroup>
   HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
-    for (int group = 0; group < 2; ++group) {
+    for (int half = 0; half < 2; ++half) {
       Shuffles shuffles;
-      if (kPaired) {
-        shuffles = {vld1q_u8(taps.shuffles + 32 * group), vld1q_u8(taps.shuffles + 32 * group + 16)};
+      if (kGroup > 1) {
+        shuffles = {vld1q_u8(taps.shuffles + 32 * half), vld1q_u8(taps.shuffles + 32 * half + 16)};
       } else {
-        shuffles = make_shuffles(vcreate_u8(0x0800080008000800), group, kChannels);
+        shuffles = make_shuffles(vcreate_u8(0x0800080008000800), half, kChannels, kGroup);
       }
       uint32x4_t sums[3] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-      add_taps<kChannels, kPaired>(taps.row0, taps.offsets + 4 * group, shuffles, w.above.val[group], sums);
-      add_taps<kChannels, kPaired>(taps.row1, taps.offsets + 4 * group, shuffles, w.below.val[group], sums);
-      for (int c = 0; c < kChannels; ++c) components[c].val[group] = vreinterpretq_s32_u32(sums[c]);
+      add_taps<kChannels, kGroup>(taps.row0, taps.offsets + 4 * half, shuffles, w.above.val[half], sums);
+      add_taps<kChannels, kGroup>(taps.row1, taps.offsets + 4 * half, shuffles, w.below.val[half], sums);
+      for (int c = 0; c < kChannels; ++c) components[c].val[half] = vreinterpretq_s32_u32(sums[c]);
     }
   }
 
@@ -197,26 +197,29 @@ struct Neon {
     }
   }
 
-  // Byte indices of four outputs into 32 bytes, two pairs: the first taps of channel 0, of channel 1 and so on; the
-  // second taps likewise.
+  // Byte indices of four outputs into the bytes of a group of four, or into 32 bytes, those of two pairs: the first
+  // taps of channel 0, of channel 1 and so on; the second taps likewise.
   struct Shuffles {
     uint8x16_t first, second;
   };
 
-  HANDPOSE_INLINE static Shuffles make_shuffles(uint8x8_t shifts, int group, int channels) {
+  HANDPOSE_INLINE static Shuffles make_shuffles(uint8x8_t shifts, int half, int channels, int group) {
     const uint32x2_t fours = vreinterpret_u32_u8(shifts);
-    const uint32x4_t four = group == 0 ? vdupq_lane_u32(fours, 0) : vdupq_lane_u32(fours, 1);
+    const uint32x4_t four = half == 0 ? vdupq_lane_u32(fours, 0) : vdupq_lane_u32(fours, 1);
+    const uint8x16_t quad = vcombine_u8(vcreate_u8(0x0101010100000000), vcreate_u8(0x0303030302020202));
     const uint8x16_t pairs = vcombine_u8(vcreate_u8(0x1111010110100000), vcreate_u8(0x1313030312120202));
-    const uint8x16_t first = vaddq_u8(vreinterpretq_u8_u32(four), pairs);
+    const uint8x16_t first = vaddq_u8(vreinterpretq_u8_u32(four), group == 4 ? quad : pairs);
     return {first, vaddq_u8(first, vdupq_n_u8(static_cast<std::uint8_t>(channels)))};
   }
 
   // Adds the weighted taps of one row, for four outputs.
-  template <int kChannels, bool kPaired>
+  template <int kChannels, int kGroup>
   HANDPOSE_INLINE static void add_taps(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
                                        int32x4_t weight_pairs, uint32x4_t* sums) {
     uint8x16x2_t pairs;
-    if (kPaired) {
+    if (kGroup == 4) {
+      pairs.val[0] = vld1q_u8(row + at[0]);
+    } else if (kGroup == 2) {
       pairs = {{vld1q_u8(row + at[0]), vld1q_u8(row + at[2])}};
     } else {
       pairs = {{vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1])),
@@ -224,7 +227,14 @@ struct Neon {
     }
     const uint32x4_t both = vreinterpretq_u32_s32(weight_pairs);
     const uint16x4_t weights[2] = {vmovn_u32(both), vshrn_n_u32(both, 16)};
-    const uint8x16_t first = vqtbl2q_u8(pairs, shuffles.first), second = vqtbl2q_u8(pairs, shuffles.second);
+    uint8x16_t first, second;
+    if (kGroup == 4) {
+      first = vqtbl1q_u8(pairs.val[0], shuffles.first);
+      second = vqtbl1q_u8(pairs.val[0], shuffles.second);
+    } else {
+      first = vqtbl2q_u8(pairs, shuffles.first);
+      second = vqtbl2q_u8(pairs, shuffles.second);
+    }
     const uint16x8_t first01 = vmovl_u8(vget_low_u8(first)), second01 = vmovl_u8(vget_low_u8(second));
     sums[0] = add_two(sums[0], vget_low_u16(first01), vget_low_u16(second01), weights);
     if (kChannels > 1) sums[1] = add_two(sums[1], vget_high_u16(first01), vget_high_u16(second01), weights);

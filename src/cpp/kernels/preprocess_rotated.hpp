@@ -51,7 +51,7 @@ class RotatedPlane {
 
   HANDPOSE_INLINE void sample(const BlockPlace<V>& place, typename V::Int* components) const {
     if (place.readable) {
-      V::template sample<kChannels, false>({row0_, row1_, place.offsets, nullptr}, place.weights, components);
+      V::template sample<kChannels, 1>({row0_, row1_, place.offsets, nullptr}, place.weights, components);
     } else {
       sample_copied(place, components);
     }
@@ -69,7 +69,7 @@ class RotatedPlane {
   HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, typename V::Int* components) const {
     CopiedTaps copy{};
     const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, place.offsets, width_, &copy);
-    V::template sample<kChannels, false>(taps, place.weights, components);
+    V::template sample<kChannels, 1>(taps, place.weights, components);
   }
 
   const std::uint8_t* row0_;
