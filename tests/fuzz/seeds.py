@@ -1,7 +1,7 @@
 """Seeds of the fuzz targets: folders of files, as libFuzzer wants them, from and to seeds/NAME.txt, an input per line.
 
-    python3 tests/fuzz/seeds.py unpack NAME FOLDER
-    python3 tests/fuzz/seeds.py pack NAME FOLDER
+python3 tests/fuzz/seeds.py unpack NAME FOLDER
+python3 tests/fuzz/seeds.py pack NAME FOLDER
 """
 
 from __future__ import annotations
