@@ -26,9 +26,7 @@ struct Memory {
 
   bool is(char wanted_kind, py::ssize_t wanted_size) const { return kind == wanted_kind && item_size == wanted_size; }
   bool contiguous() const;
-  bool aligned() const {
-    return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(item_size) == 0;
-  }
+  bool aligned() const { return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(item_size) == 0; }
   std::size_t bytes() const;  // of all items; 0 where that is more than there can be
 };
 
