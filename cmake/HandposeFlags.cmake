@@ -6,9 +6,14 @@ function(handpose_set_flags target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(HANDPOSE_SANITIZE)
+    # "ON" is what goes together; -DHANDPOSE_SANITIZE=thread stands alone.
+    set(sanitizers "address,undefined")
+    if(NOT HANDPOSE_SANITIZE STREQUAL "ON")
+      set(sanitizers "${HANDPOSE_SANITIZE}")
+    endif()
     target_compile_options(${target} PUBLIC
-      -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-    target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+      -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${sanitizers})
   endif()
 endfunction()
 

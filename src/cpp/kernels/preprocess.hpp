@@ -25,11 +25,15 @@ struct PreprocessParams {
   float scale[3] = {1, 1, 1};  // value = grey level * scale + bias, per output channel
   float bias[3] = {0, 0, 0};
   YuvToRgb yuv{};
+  std::int32_t threads = 1;  // at most so many share a large call, 1..kMostThreads
 };
 
 // Faster levels work on blocks of this many outputs of a row, from AxisTable::begin on. Tables of the x axis go on for
 // a block beyond `end` with copies of the last entry, so that the last block needs no care.
 constexpr std::int32_t kBlock = 8;
+
+// How far vectors of the horizontal pass of "antialias" and "cubic" may reach beyond the last sample of a row.
+constexpr std::size_t kBeyondRow = 64;
 
 constexpr std::int32_t kShuffleBytes = 128;
 
@@ -76,6 +80,8 @@ struct PreprocessPlan {
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
   float* levels[3];           // one row of what is sampled from the planes, in kPerSum or in grey levels
   unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
+  // interleaved, reduced and levels are those of the calling thread; those of the next one lie so many bytes on.
+  std::size_t thread_bytes;
 };
 
 // The tables of the last call, in its workspace: a stream of frames of one geometry fills them once.
@@ -96,7 +102,8 @@ std::size_t preprocess_workspace_bytes(const ImageView& source, const Preprocess
 
 // Preconditions: sides 1..kMaxSide; planes as plane_count and plane_channels say and packed within a row; `out` dense
 // and not overlapping the source; `workspace` aligned to 64 bytes; `tables` as the last call with this workspace left
-// them, nothing else having written to it, or new ones. Does not allocate, throw or fail.
+// them, nothing else having written to it, or new ones. The same bits for any number of threads. Does not allocate,
+// throw or fail.
 void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace,
                 PreprocessTables* tables);
 

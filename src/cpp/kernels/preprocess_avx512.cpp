@@ -205,6 +205,8 @@ struct Avx512 : Avx2 {
 
 }  // namespace
 
+void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Avx512>(plan); }
+
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   taps_rows_of<Avx512>(plan, begin, end);
 }

@@ -176,8 +176,9 @@ struct LinearRows {
   }
 };
 
+// Makes the shuffles of all blocks: once per call, as threads may share its rows.
 template <typename V>
-void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+void prepare_linear_of(const PreprocessPlan& plan) {
   for (int table = 0; table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
     const AxisTable& axis = plan.x[table];
     if (axis.group == 1) continue;
@@ -186,6 +187,10 @@ void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t
       V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, axis.group, shuffles);
     }
   }
+}
+
+template <typename V>
+void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   run_with_writer<V>(plan.out, LinearRows<V>{plan, begin, end});
 }
 

@@ -135,15 +135,13 @@ struct Neon {
 
   // Sums over rows: `count` columns to `to`.
   static void reduce_rows(const WeightedRows& rows, std::int32_t count, std::int16_t* to) {
-    constexpr std::int32_t kColumns = 16;
     std::int32_t at = 0;
-    if (count < kColumns) {
+    for (; at + 32 <= count; at += 32) reduce_columns<4>(rows, at, to + at);
+    for (; at + 8 <= count; at += 8) reduce_columns<1>(rows, at, to + at);
+    if (at < count && count >= 8) {
+      reduce_columns<1>(rows, count - 8, to + count - 8);  // again some of the columns before
+    } else {
       for (; at < count; ++at) to[at] = reduce_column(rows, at);
-    }
-    while (at < count) {
-      if (at > count - kColumns) at = count - kColumns;  // again some of the columns before
-      reduce_columns(rows, at, to + at);
-      at += kColumns;
     }
   }
 
@@ -175,14 +173,26 @@ struct Neon {
 
  private:
   static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
-    const std::int32_t taps = axis.stride, last = axis.end;
+    if (axis.stride == 8) return weigh_outputs<8>(row, axis, to);
+    if (axis.stride == 16) return weigh_outputs<16>(row, axis, to);
+    weigh_outputs<0>(row, axis, to);
+  }
+
+  // `kTaps`: the weights of an output, a multiple of eight; 0 where only the table says how many.
+  template <std::int32_t kTaps>
+  HANDPOSE_INLINE static void weigh_outputs(const std::int16_t* row, const AxisTable& axis, float* to) {
+    const std::int32_t taps = kTaps > 0 ? kTaps : axis.stride;
     const int shift = 6 + axis.bits;
-    for (std::int32_t x = axis.begin; x < last; x += 4) {
-      const std::int16_t* const weights = axis.weights + static_cast<std::ptrdiff_t>(x) * taps;
-      int32x4_t sums[4];
-      for (int i = 0; i < 4; ++i) sums[i] = weigh(row + axis.start[x + i], weights + i * taps, taps);
-      const int32x4_t sum = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
-      const int32x4_t level = vshlq_s32(vaddq_s32(sum, vdupq_n_s32(1 << (shift - 1))), vdupq_n_s32(-shift));
+    const int32x4_t half = vdupq_n_s32(1 << (shift - 1)), down = vdupq_n_s32(-shift);
+    const std::int16_t* weights = axis.weights + static_cast<std::ptrdiff_t>(axis.begin) * taps;
+    for (std::int32_t x = axis.begin; x < axis.end; x += 4, weights += 4 * taps) {
+      const std::int32_t* const start = axis.start + x;
+      const int32x4_t first = weigh(row + start[0], weights, taps);
+      const int32x4_t second = weigh(row + start[1], weights + taps, taps);
+      const int32x4_t third = weigh(row + start[2], weights + 2 * taps, taps);
+      const int32x4_t fourth = weigh(row + start[3], weights + 3 * taps, taps);
+      const int32x4_t sum = vpaddq_s32(vpaddq_s32(first, second), vpaddq_s32(third, fourth));
+      const int32x4_t level = vshlq_s32(vaddq_s32(sum, half), down);
       vst1q_f32(to + x, vcvtq_f32_s32(vminq_s32(vmaxq_s32(level, vdupq_n_s32(0)), vdupq_n_s32(255))));
     }
   }
@@ -269,24 +279,25 @@ struct Neon {
     return vqmovn_u16(vcombine_u16(vqmovn_u32(vcvtnq_u32_f32(v.val[0])), vqmovn_u32(vcvtnq_u32_f32(v.val[1]))));
   }
 
+  // The sums of eight times kEights columns: more at once share the weights and the loop over the rows.
+  template <std::size_t kEights>
   HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
     const std::uint8_t* row = rows.first + column;
-    int32x4_t sums[4];
-    for (int32x4_t& sum : sums) sum = vdupq_n_s32(1 << (rows.drop - 1));
+    int32x4_t low[kEights], high[kEights];
+    for (std::size_t i = 0; i < kEights; ++i) low[i] = high[i] = vdupq_n_s32(1 << (rows.drop - 1));
     for (std::int32_t k = 0; k < rows.taps; ++k, row += rows.pitch_bytes) {
-      const uint8x16_t bytes16 = vld1q_u8(row);
-      const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes16)));
-      const int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(bytes16)));
-      const std::int16_t weight = rows.weights[k];
-      sums[0] = vmlal_n_s16(sums[0], vget_low_s16(low), weight);
-      sums[1] = vmlal_n_s16(sums[1], vget_high_s16(low), weight);
-      sums[2] = vmlal_n_s16(sums[2], vget_low_s16(high), weight);
-      sums[3] = vmlal_n_s16(sums[3], vget_high_s16(high), weight);
+      const int16x8_t weight = vld1q_dup_s16(rows.weights + k);
+      for (std::size_t i = 0; i < kEights; ++i) {
+        const int16x8_t eight = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(row + 8 * i)));
+        low[i] = vmlal_s16(low[i], vget_low_s16(eight), vget_low_s16(weight));
+        high[i] = vmlal_high_s16(high[i], eight, weight);
+      }
     }
     const int32x4_t drop = vdupq_n_s32(-rows.drop);
-    for (int32x4_t& sum : sums) sum = vshlq_s32(sum, drop);
-    vst1q_s16(to, vcombine_s16(vmovn_s32(sums[0]), vmovn_s32(sums[1])));
-    vst1q_s16(to + 8, vcombine_s16(vmovn_s32(sums[2]), vmovn_s32(sums[3])));
+    for (std::size_t i = 0; i < kEights; ++i) {
+      const int16x4_t first = vmovn_s32(vshlq_s32(low[i], drop));
+      vst1q_s16(to + 8 * i, vmovn_high_s32(first, vshlq_s32(high[i], drop)));
+    }
   }
 
   // Partial sums of weighted samples, a multiple of eight.
@@ -295,13 +306,17 @@ struct Neon {
     for (std::int32_t k = 0; k < taps; k += 8) {
       const int16x8_t sample = vld1q_s16(samples + k), weight = vld1q_s16(weights + k);
       sum = vmlal_s16(sum, vget_low_s16(sample), vget_low_s16(weight));
-      sum = vmlal_s16(sum, vget_high_s16(sample), vget_high_s16(weight));
+      sum = vmlal_high_s16(sum, sample, weight);
     }
     return sum;
   }
 };
 
 }  // namespace
+
+void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Neon>(*plan); }
+
+void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Neon>(plan); }
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   linear_rows_of<Neon>(plan, begin, end);

@@ -174,6 +174,10 @@ void sample_rotated(const PreprocessPlan& plan, const RotatedRow& row, std::int3
 
 }  // namespace
 
+void prepare_linear(PreprocessPlan*) {}
+
+void prepare_taps(PreprocessPlan*) {}
+
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   for (std::int32_t y = begin; y < end; ++y) {
     for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {

@@ -40,15 +40,19 @@ inline std::int16_t reduce_column(const WeightedRows& rows, std::int32_t column)
   return static_cast<std::int16_t>(sum >> rows.drop);
 }
 
+// The samples of a row that outputs need.
+inline Columns needed_samples(const AxisTable& axis) {
+  const std::int32_t first = axis.start[axis.begin], last = axis.start[axis.end - 1];
+  return first < last ? Columns{first, last + axis.taps} : Columns{last, first + axis.taps};
+}
+
 // One row of one plane: first all columns that outputs need are summed over the rows, then along the row. The channels
 // go to `levels`, in whole grey levels.
 template <typename V, int kChannels>
 void sample_taps(const PreprocessPlan& plan, const Plane& plane, int table, std::int32_t y, float* const* levels) {
   const AxisTable& axis = plan.x[table];
-  const std::int32_t ends[2] = {axis.start[axis.begin], axis.start[axis.end - 1]};
-  const bool rising = ends[0] < ends[1];
-  const std::int32_t first = rising ? ends[0] : ends[1];
-  const std::int32_t count = (rising ? ends[1] : ends[0]) + axis.taps - first;
+  const Columns needed = needed_samples(axis);
+  const std::int32_t first = needed.begin, count = needed.end - first;
   WeightedRows rows = weighted_rows(plane, plan.y[table], y);
   rows.first += first * kChannels;
   if constexpr (kChannels == 1) {
@@ -82,10 +86,18 @@ struct TapsRows {
 };
 
 template <typename V>
+void prepare_taps_of(PreprocessPlan* plan) {
+  for (int table = 0; table < (is_yuv(plan->source.format) ? 2 : 1); ++table) V::fill_weights(&plan->x[table]);
+}
+
+template <typename V>
 void taps_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  PreprocessPlan ordered = plan;
-  for (int table = 0; table < (is_yuv(plan.source.format) ? 2 : 1); ++table) V::fill_weights(&ordered.x[table]);
-  run_with_writer<V>(plan.out, TapsRows<V>{ordered, begin, end});
+  // Vectors reach beyond the last sample, to weights of zero: no matter what is there, but something has to be.
+  for (int table = 0; table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
+    const std::int32_t last = needed_samples(plan.x[table]).end;
+    for (std::int16_t* row : plan.reduced) std::memset(row + last, 0, kBeyondRow * sizeof(std::int16_t));
+  }
+  run_with_writer<V>(plan.out, TapsRows<V>{plan, begin, end});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "../core/half.hpp"
 #include "preprocess.hpp"
@@ -17,14 +18,16 @@ static inline YuvToRgb yuv_in_units(const YuvToRgb& k, float unit) {
   return {k.scale * unit, k.r_v * unit, k.g_u * unit, k.g_v * unit, k.b_u * unit, k.red, k.green, k.blue};
 }
 
-// Writes a normalised value as item `at` of memory of `dtype`.
+// Writes a normalised value as item `at` of memory of `dtype`, which need not be aligned.
 static inline void store_value(void* data, DType dtype, std::size_t at, float value) {
+  unsigned char* const item = static_cast<unsigned char*>(data) + at * item_size(dtype);
   if (dtype == DType::kFloat32) {
-    static_cast<float*>(data)[at] = value;
+    std::memcpy(item, &value, sizeof value);
   } else if (dtype == DType::kFloat16) {
-    static_cast<std::uint16_t*>(data)[at] = half_from_float(value);
+    const std::uint16_t half = half_from_float(value);
+    std::memcpy(item, &half, sizeof half);
   } else {
-    static_cast<std::uint8_t*>(data)[at] = static_cast<std::uint8_t>(std::lrint(clamp_level(value)));
+    *item = static_cast<std::uint8_t>(std::lrint(clamp_level(value)));
   }
 }
 
