@@ -376,7 +376,6 @@ def test_the_unets_checkpoint_and_its_onnx_file_do_the_same(
     shared_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch", reason="torch reads checkpoints")
-    pytest.importorskip("handpose_native.export.checkpoint_models")
     for name in ("unet_freihand.pth", "unet_freihand.onnx"):
         (tmp_path / name).symlink_to(shared_dir / "models" / name)
     files = [str(tmp_path / name) for name in ("unet_freihand.pth", "unet_freihand.onnx")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, ModelError
 from ..models import ModelSpec, find_spec, spec_from_metadata
-from ..models.manifest import digest_of_spec
+from ..models.manifest import digest_of_file, digest_of_spec
 from .aipp import AippConfig
 from .atc_advice import explain
 from .atc_environment import LOW_MEMORY_BYTES, available_memory_bytes, check_environment, find_atc
@@ -236,7 +236,8 @@ def run_conversion(conversion: Conversion, *, on_line: Callable[[str], None] | N
             conversion.log_path.write_text(output, encoding="utf-8")
             raise ModelError(_failure(conversion, code, output))
         if conversion.spec is not None and not _is_there(conversion):
-            text = json.dumps(conversion.spec.to_dict(), indent=2) + "\n"
+            spec = dataclasses.replace(conversion.spec, sha256=digest_of_file(conversion.output))
+            text = json.dumps(spec.to_dict(), indent=2) + "\n"
             conversion.spec_path.write_text(text, encoding="utf-8")
             return [conversion.output, conversion.spec_path]
         return [conversion.output]
