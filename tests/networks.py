@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 NUM_JOINTS = 21
 OPSET = 13
 IR_VERSION = 8
-ELEMENTS = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
+ELEMENTS = {
+    "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
+    "uint8": TensorProto.UINT8,
+    "int32": TensorProto.INT32,
+}
 
 
 def load_demo() -> ModuleType:

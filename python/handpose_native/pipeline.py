@@ -28,7 +28,7 @@ from .video import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from fractions import Fraction
     from types import TracebackType
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
+_BACKEND_OPTIONS = ("slots", "device_id", "flush")
+
 
 class Pipeline:
     """Find hands in frames, files and cameras.
@@ -52,7 +54,7 @@ class Pipeline:
         ``"hands"`` (the default; the same as ``"hands-full"``) or ``"hands-lite"``: hands are found anywhere in the
         picture, followed and told apart. Their weights are fetched on first use, once. A folder with a
         ``palm_detection*`` and a ``hand_landmark*`` model does the same with those files. Any other path is the file of
-        a heatmap or regression model (``.onnx``, ``.tflite``), which looks at one region.
+        a heatmap or regression model (``.onnx``, ``.tflite``, ``.om``), which looks at one region.
     spec : ModelSpec, str or path, optional
         For a model file: what it expects and returns: a :class:`ModelSpec`, the name of a known one (``"unet"``,
         ``"handpose-x"``) or a JSON file. Without it, a JSON file beside the model, or one kept inside it, is used.
@@ -61,7 +63,10 @@ class Pipeline:
         for the palm detector: new hands are looked for there, and then followed. For a model file it is where it looks
         in every frame; the whole frame unless given.
     threads : int, optional
-        Threads of each network; the runtime's own choice unless given.
+        Threads of each network on the CPU; the runtime's own choice unless given.
+    backend_options : mapping, optional
+        How models are run: ``slots``, the frames in flight, and for ``.om`` files ``device_id`` and ``flush``; see
+        :func:`handpose_native.backends.open_backend`.
     min_presence : float, optional
         Hands with a lower presence are not returned; 0.5 for hands, else the spec's value, unless given. Hands of
         models that give no presence always are.
@@ -89,6 +94,8 @@ class Pipeline:
         For a wrong value, or an option that the model does not have.
     MissingDependencyError
         If the package that runs such models is not installed.
+    DeviceError
+        If an NPU fails.
 
     Notes
     -----
@@ -102,6 +109,7 @@ class Pipeline:
         spec: ModelSpec | str | os.PathLike[str] | None = None,
         roi: RoiLike | Sequence[RoiLike] | None = None,
         threads: int | None = None,
+        backend_options: Mapping[str, Any] | None = None,
         min_presence: float | None = None,
         max_hands: int | None = None,
         redetect_every: int | None = None,
@@ -125,7 +133,7 @@ class Pipeline:
         self._estimator = open_estimator(
             model,
             spec=spec,
-            threads=threads,
+            backend_options=_backend_options(threads, backend_options),
             min_presence=min_presence,
             options={name: value for name, value in for_hands.items() if value is not None},
         )
@@ -320,6 +328,16 @@ class Pipeline:
         chain = Chain(self._estimator, opened, self.rois, should_stop=stop.is_set if stop else None, **options)
         report.follow(chain, opened.info)
         return chain
+
+
+def _backend_options(threads: int | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options for the backends that were given, once they are known ones."""
+    unknown = sorted(set(given or ()) - set(_BACKEND_OPTIONS))
+    if unknown:
+        raise ArgumentError(
+            f"Pipeline: backend_options may hold {', '.join(_BACKEND_OPTIONS)}; got {', '.join(map(repr, unknown))}"
+        )
+    return {"threads": threads, **(given or {})}
 
 
 def _as_rois(roi: RoiLike | Sequence[RoiLike] | None) -> list[Roi]:

@@ -12,6 +12,8 @@ import numpy as np
 from .timing import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .engine import Chain
     from .types import FrameResult
     from .video import SourceInfo
@@ -71,6 +73,18 @@ class StageTimes:
         wanted = math.ceil(counts[-1] * percent / 100)
         index = int(np.searchsorted(counts, max(wanted, 1)))
         return float(self._SHORTEST_MS * self._BIN_RATIO ** (index + 0.5))
+
+    def counts_up_to(self, bounds_ms: Sequence[float]) -> list[int]:
+        """Return how many durations do not exceed each of some bounds, and how many there are in all.
+
+        Unlike the percentiles it counts the first one too. A duration within 1 % of a bound may count on either side.
+        """
+        ratios = np.maximum(np.asarray(bounds_ms, np.float64) / self._SHORTEST_MS, 1.0)
+        ends = np.round(np.log(ratios) / math.log(self._BIN_RATIO)).astype(np.int64)
+        counts = np.concatenate(([0], np.cumsum(self._histogram)))
+        first = [self.first_ms <= bound for bound in bounds_ms]  # False while it is NaN
+        found = [int(counts[min(end, self._BINS)]) + one for end, one in zip(ends, first)]
+        return [*found, int(counts[-1]) + (not math.isnan(self.first_ms))]
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return count, mean, percentiles and the first, in milliseconds; None for what is unknown."""

@@ -130,9 +130,8 @@ def test_close_happens_once_and_ends_all_use() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("MODEL.OM", r"cannot run \.om \(Ascend\) models, only \.onnx and \.tflite"),
-        ("model.pth", r"the suffix of a model file must be \.onnx or \.tflite"),
-        ("model", r"the suffix of a model file must be \.onnx or \.tflite"),
+        ("model.pth", r"the suffix of a model file must be \.onnx, \.tflite or \.om"),
+        ("model", r"the suffix of a model file must be \.onnx, \.tflite or \.om"),
     ],
 )
 def test_open_backend_names_what_it_cannot_run(tmp_path: Path, name: str, message: str) -> None:

@@ -283,7 +283,7 @@ def test_more_than_one_input(tmp_path: Path) -> None:
         array(backend, index=1)[...] = 3
         assert (run(backend)[0] == 5).all()
     tensors["bias"] = bias._replace(open_shape=[-1])
-    with pytest.raises(ModelError, match=r"'bias' has the shape \(-1,\); only the first input may leave sizes open"):
+    with pytest.raises(ModelError, match=r"'bias' has the shape \(-1,\); only the image input may leave sizes open"):
         open_backend(networks.save(tmp_path / "open.tflite", tensors, operators, ["image", "bias"], ["sum"]))
 
 

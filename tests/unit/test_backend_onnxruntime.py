@@ -228,7 +228,7 @@ def test_more_than_one_input(tmp_path: Path) -> None:
         array(backend, index=0)[...] = 2
         array(backend, index=1)[...] = 3
         assert (run(backend)[0] == 5).all()
-    with pytest.raises(ModelError, match=r"'bias' has the shape \('n',\); only the first input may leave sizes open"):
+    with pytest.raises(ModelError, match=r"'bias' has the shape \('n',\); only the image input may leave sizes open"):
         open_backend(two_inputs(tmp_path / "open.onnx", ["n"]))
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handpose_native.errors import VideoError
+from handpose_native.errors import ArgumentError, VideoError
 from handpose_native.picture import Picture
 from handpose_native.types import Frame
 from handpose_native.video import Source, SourceInfo, live, open_source
-from handpose_native.video.live import RealtimeSource, ReconnectingSource
+from handpose_native.video.live import LoopingSource, RealtimeSource, ReconnectingSource
 from handpose_native.video.timeline import Timeline
 
 
@@ -88,19 +88,25 @@ def test_a_connection_is_made_again_and_the_frames_go_on() -> None:
     connections = [Frames(3, error="it was cut"), Frames(2, side=8), Frames(4)]
     attempts = iter([None, connections[1], None, None, connections[2]])
 
+    interruptions = []
+
     def open_again() -> Source:
-        source = next(attempts, None)
-        if source is None:
+        interruptions.append(source.interrupted)
+        opened = next(attempts, None)
+        if opened is None:
             raise VideoError("rtsp://somewhere: nobody there")
-        return source
+        return opened
 
     source = ReconnectingSource(connections[0], open_again)
     seen = []
     for frame in source:
+        assert source.interrupted is None
         seen.append(frame)
         if len(seen) == 9:
             break
     source.close()
+    ended, nobody = "rtsp://somewhere ended", "rtsp://somewhere: nobody there"
+    assert interruptions == ["it was cut", nobody, ended, nobody, nobody]
     assert [frame.index for frame in seen] == list(range(9))
     assert [frame.picture.width for frame in seen] == [4, 4, 4, 8, 8, 4, 4, 4, 4]
     moments = [frame.pts_s for frame in seen]
@@ -129,6 +135,32 @@ def test_closing_ends_the_attempts_at_once() -> None:
     assert time.monotonic() - began < 1
     assert seen == [0]
     assert "lost once" in source.problems[0]
+
+
+def test_a_file_in_a_loop_goes_on_in_numbers_and_times() -> None:
+    rounds = [Frames(3, is_live=False) for _ in range(3)]
+    rounds[0].problems.append("frame 1 is damaged")
+    again = iter(rounds[1:])
+    source = LoopingSource(rounds[0], lambda: next(again))
+    seen = []
+    for frame in source:
+        seen.append((frame.index, round(frame.pts_s, 6)))
+        if len(seen) == 8:
+            break
+    source.close()
+    assert seen == [(index, index / 10) for index in range(8)]
+    assert [one.closed for one in rounds] == [1, 1, 1]
+    assert source.info.frame_count is None
+
+
+def test_a_loop_over_nothing_ends() -> None:
+    source = LoopingSource(Frames(0, is_live=False), lambda: Frames(0, is_live=False))
+    assert list(source) == []
+
+
+def test_what_cannot_begin_again_is_no_loop() -> None:
+    with pytest.raises(ArgumentError, match="loop is for files"):
+        open_source(np.zeros((4, 4, 3), np.uint8), loop=True)
 
 
 def test_a_file_in_real_time() -> None:

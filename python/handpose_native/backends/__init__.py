@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from ..errors import ArgumentError, ModelError
 from .base import Backend, HostBuffer, InputBuffer, TensorInfo
 
 if TYPE_CHECKING:
@@ -13,31 +13,42 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo", "open_backend"]
 
-_NOT_YET = {".om": "Ascend"}
+#: Options that only some runtimes have, by suffix.
+_ONLY = {"threads": (".onnx", ".tflite"), "device_id": (".om",), "flush": (".om",)}
 
 
 def open_backend(
     path: str | os.PathLike[str],
     *,
-    slots: int = 1,
+    slots: int | None = None,
     threads: int | None = None,
+    device_id: int | None = None,
+    flush: bool | None = None,
     input_layout: str | None = None,
     input_hw: tuple[int, int] | None = None,
+    image_input: str | int | None = None,
 ) -> Backend:
     """Open a model with the runtime that its suffix asks for.
 
     Parameters
     ----------
     path : str or path
-        The model file: ``.onnx`` for ONNX Runtime, ``.tflite`` for LiteRT.
-    slots : int
-        Frames in flight, at least 1; each slot has memory of its own for inputs and outputs.
+        The model file: ``.onnx`` for ONNX Runtime, ``.tflite`` for LiteRT, ``.om`` for Ascend NPUs.
+    slots : int, optional
+        Frames in flight, at least 1; each slot has memory of its own for inputs and outputs. Unless given, 1 on the
+        CPU and 2 on an NPU, which works beside the CPU.
     threads : int, optional
-        Threads of the model; the runtime's own choice unless given.
+        ``.onnx`` and ``.tflite`` only: threads of the model; the runtime's own choice unless given.
+    device_id : int, optional
+        ``.om`` only: which NPU; 0 unless given.
+    flush : bool, optional
+        ``.om`` only: see :class:`~handpose_native.backends.acl.AclBackend`; False unless given.
     input_layout : {"NCHW", "NHWC"}, optional
         Needed only where the model's shape does not tell; an error where it tells otherwise.
     input_hw : tuple of int, optional
         Height and width of the input; needed only where the model leaves them open, an error where it has others.
+    image_input : str or int, optional
+        Name or index of the input that is the image; needed only where several could be.
 
     Returns
     -------
@@ -48,8 +59,12 @@ def open_backend(
     ------
     ModelError
         If there is no such file, no runtime for it, or the model does not load or does not fit.
+    ArgumentError
+        For a wrong value, or an option that the runtime does not have.
     MissingDependencyError
         If the runtime is not installed.
+    DeviceError
+        If an NPU fails.
     """
     file = Path(path)
     if file.is_dir():
@@ -57,17 +72,22 @@ def open_backend(
     if not file.is_file():
         raise ModelError(f"open_backend: there is no model file {file}")
     suffix = file.suffix.lower()
-    if suffix in _NOT_YET:
-        raise ModelError(
-            f"open_backend: this version cannot run {suffix} ({_NOT_YET[suffix]}) models, only .onnx and .tflite; "
-            f"got {file}"
-        )
+    given = {"slots": slots, "threads": threads, "device_id": device_id, "flush": flush}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in options:
+        if suffix not in _ONLY.get(name, (suffix,)):
+            raise ArgumentError(f"open_backend: {name} is for {' and '.join(_ONLY[name])} models only; got {file}")
+    options.update(input_layout=input_layout, input_hw=input_hw, image_input=image_input)
     if suffix == ".onnx":
         from .onnxruntime import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(file, slots=slots, threads=threads, input_layout=input_layout, input_hw=input_hw)
+        return OnnxRuntimeBackend(file, **options)
     if suffix == ".tflite":
         from .litert import LiteRtBackend
 
-        return LiteRtBackend(file, slots=slots, threads=threads, input_layout=input_layout, input_hw=input_hw)
-    raise ModelError(f"open_backend: the suffix of a model file must be .onnx or .tflite; got {file}")
+        return LiteRtBackend(file, **options)
+    if suffix == ".om":
+        from .acl import AclBackend
+
+        return AclBackend(file, **options)
+    raise ModelError(f"open_backend: the suffix of a model file must be .onnx, .tflite or .om; got {file}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["check_arguments", "image_info", "other_info"]
+__all__ = ["check_arguments", "image_index", "image_info", "other_info"]
 
 #: Position of channels, height and width.
 _AXES = {"NCHW": (1, 2, 3), "NHWC": (3, 1, 2)}
@@ -100,8 +100,38 @@ def image_info(
     return TensorInfo(name, tuple(int(size or 0) for size in sizes), dtype, layout)
 
 
-def other_info(file: object, name: str, shape: Sequence[Any], dtype: np.dtype[Any]) -> TensorInfo:
-    """Describe an input that is no image; parameters as in :func:`image_info`.
+def image_index(file: object, inputs: Sequence[tuple[str, Sequence[Any]]], wanted: str | int | None) -> int:
+    """Return which input is the image.
+
+    Parameters
+    ----------
+    file : path
+        For messages.
+    inputs : sequence of (name, shape)
+        At least one.
+    wanted : str, int or None
+        Name or index, as the caller says; None: the only one of four dimensions with 3 channels, or the first where
+        none is such.
+
+    Raises
+    ------
+    ModelError
+        If there is no such input, or the caller has to say which.
+    """
+    names = [name for name, _ in inputs]
+    if wanted is None:
+        fitting = [index for index, (_, shape) in enumerate(inputs) if _may_be_image(_sizes(shape))]
+        if len(fitting) > 1:
+            raise ModelError(f"{file}: several inputs of {names} may be the image; say which with image_input")
+        return fitting[0] if fitting else 0
+    index = names.index(wanted) if wanted in names else wanted
+    if not isinstance(index, int) or not 0 <= index < len(names):
+        raise ModelError(f"{file}: image_input is {wanted!r}, but the inputs are {names}")
+    return index
+
+
+def other_info(file: object, name: str, shape: Sequence[Any], dtype: np.dtype[Any], kind: str = "input") -> TensorInfo:
+    """Describe an input that is no image, or an output; parameters as in :func:`image_info`.
 
     Raises
     ------
@@ -111,9 +141,13 @@ def other_info(file: object, name: str, shape: Sequence[Any], dtype: np.dtype[An
     sizes = _sizes(shape)
     if None in sizes:
         raise ModelError(
-            f"{file}: input {name!r} has the shape {tuple(shape)}; only the first input may leave sizes open"
+            f"{file}: {kind} {name!r} has the shape {tuple(shape)}; only the image input may leave sizes open"
         )
     return TensorInfo(name, tuple(int(size or 0) for size in sizes), dtype)
+
+
+def _may_be_image(sizes: list[int | None]) -> bool:
+    return len(sizes) == 4 and any(sizes[axes[0]] in (None, _COLOR_CHANNELS) for axes in _AXES.values())
 
 
 def _sizes(shape: Sequence[Any]) -> list[int | None]:

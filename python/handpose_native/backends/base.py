@@ -12,9 +12,10 @@ import numpy as np
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo"]
 
@@ -34,12 +35,16 @@ class TensorInfo:
     dtype : numpy.dtype
     layout : {"NCHW", "NHWC"} or None
         Of an image input; None for everything else.
+    normalises : bool
+        Of an image input: whether the model takes grey levels 0..255 as they are and makes of them itself what its
+        network needs, so that `scale`, `mean` and `std` are not for the caller to apply.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     layout: str | None = None
+    normalises: bool = False
 
 
 class InputBuffer(Protocol):
@@ -51,6 +56,8 @@ class InputBuffer(Protocol):
         Of the first byte; the memory is C-contiguous and stays where it is until the backend is closed.
     shape : tuple of int
     dtype : numpy.dtype
+    array : ndarray
+        C-contiguous, writable view of the memory.
     host_accessible : bool
         Whether the CPU may write behind `address`; False for memory that only a device reaches.
     """
@@ -61,6 +68,8 @@ class InputBuffer(Protocol):
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def array(self) -> NDArray[Any]: ...
     @property
     def host_accessible(self) -> bool: ...
 
@@ -101,7 +110,7 @@ class Backend(ABC):
     """A loaded model with the memory it reads and writes.
 
     A slot is one frame in flight with memory of its own. Its life: write into ``input_buffer(slot)``, ``submit(slot)``,
-    ``wait(slot)``, read the outputs. Runs happen in the order of submission. A slot is used by one thread at a time;
+    ``wait(slot)``, read the outputs. Runs begin in the order of submission. A slot is used by one thread at a time;
     different slots may be used by different threads.
 
     Attributes
@@ -131,6 +140,7 @@ class Backend(ABC):
         self.slots = slots
         self._submitted = [False] * slots
         self._closed = False
+        self._selected_outputs: tuple[int, ...] | None = None
 
     def input_buffer(self, slot: int, index: int = 0) -> InputBuffer:
         """Return the memory that the model reads in this slot.
@@ -155,6 +165,52 @@ class Backend(ABC):
         if not 0 <= index < len(self.inputs):
             raise ArgumentError(f"input_buffer: index must be 0..{len(self.inputs) - 1}; got {index}")
         return self._buffer(slot, index)
+
+    def set_constant(self, index: int, value: ArrayLike) -> None:
+        """Write an input that is the same in every run, once, into every slot.
+
+        Parameters
+        ----------
+        index : int
+            Which of `inputs`.
+        value : array_like
+            Of the input's shape, or one that can be broadcast to it.
+
+        Raises
+        ------
+        ArgumentError
+            For an input that does not exist, or a value of another shape or out of the range of its dtype.
+        """
+        given = np.asarray(value)
+        for slot in range(self.slots):
+            buffer = self.input_buffer(slot, index)
+            with np.errstate(all="ignore"):  # what does not fit is told below
+                converted = given.astype(buffer.dtype) if given.dtype.kind in "biuf" else None
+            fits = converted is not None and (buffer.dtype.kind == "f" or np.array_equal(converted, given))
+            try:
+                shaped = np.broadcast_to(converted if fits else (), buffer.shape)  # type: ignore[arg-type]
+            except ValueError as error:
+                raise ArgumentError(
+                    f"set_constant: a value for input {self.inputs[index].name!r} must be {buffer.dtype} "
+                    f"{buffer.shape} or fit it; got {given.dtype} {given.shape}"
+                ) from error
+            np.copyto(buffer.array, shaped)
+        self._keep_constant(index)
+
+    def select_outputs(self, indices: Iterable[int]) -> None:
+        """Say which outputs are going to be read; what `wait` returns for the others is then undefined.
+
+        Spares a copy of the others where outputs have to be fetched from a device. All are read unless said.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            Which of `outputs`.
+        """
+        selected = tuple(sorted(set(indices)))
+        if not all(0 <= index < len(self.outputs) for index in selected):
+            raise ArgumentError(f"select_outputs: indices must be 0..{len(self.outputs) - 1}; got {selected}")
+        self._selected_outputs = selected
 
     def submit(self, slot: int) -> None:
         """Run the model on what the slot's input buffers hold. May return before the run is over.
@@ -215,6 +271,9 @@ class Backend(ABC):
             raise ArgumentError(f"{method}: the backend is closed")
         if not 0 <= slot < self.slots:
             raise ArgumentError(f"{method}: slot must be 0..{self.slots - 1}; got {slot}")
+
+    def _keep_constant(self, index: int) -> None:  # noqa: B027 - nothing to do where runs read the buffers themselves
+        """Note that an input will not change any more."""
 
     @abstractmethod
     def _buffer(self, slot: int, index: int) -> InputBuffer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import ModelError, missing_dependency
-from .arguments import check_arguments, image_info, other_info
+from .arguments import check_arguments, image_index, image_info, other_info
 from .base import Backend, TensorInfo
 from .runs import SlotRuns
 from .stderr_lines import dropped_from_stderr
@@ -111,6 +111,8 @@ class LiteRtBackend(Backend):
         Needed only where it cannot be read from where the 3 colour channels stand.
     input_hw : tuple of int, optional
         Height and width; needed only where the model leaves them open.
+    image_input : str or int, optional
+        Which input is the image, where several could be.
 
     Raises
     ------
@@ -123,7 +125,7 @@ class LiteRtBackend(Backend):
 
     Notes
     -----
-    The first input is the image; its batch is 1 where the model leaves it open. The model is run on ones and on zeros
+    The batch of the image is 1 where the model leaves it open. The model is run on ones and on zeros
     when it is opened, which finds one that loads but does not run.
 
     Inputs and outputs are the tensors of the interpreter, so that nothing is copied before or after a run. LiteRT moves
@@ -145,6 +147,7 @@ class LiteRtBackend(Backend):
         threads: int | None = None,
         input_layout: str | None = None,
         input_hw: tuple[int, int] | None = None,
+        image_input: str | int | None = None,
     ) -> None:
         super().__init__(slots)
         check_arguments(type(self).__name__, threads, input_layout)
@@ -153,7 +156,7 @@ class LiteRtBackend(Backend):
         self._moved = False
         self.metadata = {}
         interpreters = [self._load() for _ in range(slots)]
-        self.inputs = self._describe_inputs(interpreters[0], input_layout, input_hw)
+        self.inputs = self._describe_inputs(interpreters[0], input_layout, input_hw, image_input)
         self._slots = [self._make_slot(interpreter) for interpreter in interpreters]
         self.outputs = self._describe_outputs(self._slots[0])
         self.device = f"CPU, ai-edge-litert {_runtime_version()}, threads={self._threads}"
@@ -167,14 +170,17 @@ class LiteRtBackend(Backend):
             raise ModelError(f"{self._file}: LiteRT cannot load this file: {_one_line(error)}") from error
 
     def _describe_inputs(
-        self, interpreter: Any, layout: str | None, input_hw: tuple[int, int] | None
+        self, interpreter: Any, layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None
     ) -> tuple[TensorInfo, ...]:
-        image, *others = interpreter.get_input_details() or [None]
-        if image is None:
+        declared = interpreter.get_input_details()
+        if not declared:
             raise ModelError(f"{self._file}: the model has no input")
-        return (
-            image_info(self._file, image["name"], _declared(image), self._dtype("input", image), layout, input_hw),
-            *(other_info(self._file, one["name"], _declared(one), self._dtype("input", one)) for one in others),
+        image = image_index(self._file, [(one["name"], _declared(one)) for one in declared], image_input)
+        return tuple(
+            image_info(self._file, one["name"], _declared(one), self._dtype("input", one), layout, input_hw)
+            if index == image
+            else other_info(self._file, one["name"], _declared(one), self._dtype("input", one))
+            for index, one in enumerate(declared)
         )
 
     def _make_slot(self, interpreter: Any) -> _Slot:
@@ -190,8 +196,9 @@ class LiteRtBackend(Backend):
         slot = _Slot(interpreter, inputs, outputs, tuple(buffer.array for buffer in outputs))
         for buffer in inputs:
             buffer.array[...] = 0
+        (image,) = (buffer for buffer, info in zip(inputs, self.inputs) if info.layout is not None)
         for value in (1, 0):
-            inputs[0].array[...] = value
+            image.array[...] = value
             self._invoke(slot, "the model loads but does not run")
         return slot
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import ModelError, missing_dependency
-from .arguments import check_arguments, image_info, other_info
+from .arguments import check_arguments, image_index, image_info, other_info
 from .base import Backend, HostBuffer, TensorInfo
 from .runs import SlotRuns
 
@@ -63,6 +63,8 @@ class OnnxRuntimeBackend(Backend):
         Needed only where it cannot be read from where the 3 colour channels stand.
     input_hw : tuple of int, optional
         Height and width; needed only where the model leaves them open.
+    image_input : str or int, optional
+        Which input is the image, where several could be.
 
     Raises
     ------
@@ -75,7 +77,7 @@ class OnnxRuntimeBackend(Backend):
 
     Notes
     -----
-    The first input is the image; its batch is 1 where the model leaves it open. The model is run once on zeros when it
+    The batch of the image is 1 where the model leaves it open. The model is run once on zeros when it
     is opened: this gives the real shapes of the outputs, also where the file leaves them open, and finds a model that
     loads but does not run.
 
@@ -92,18 +94,22 @@ class OnnxRuntimeBackend(Backend):
         threads: int | None = None,
         input_layout: str | None = None,
         input_hw: tuple[int, int] | None = None,
+        image_input: str | int | None = None,
     ) -> None:
         super().__init__(slots)
         check_arguments(type(self).__name__, threads, input_layout)
         file = Path(path)
         self._file = file
         self._session = _load(file, threads)
-        image, *others = self._session.get_inputs() or [None]
-        if image is None:
+        declared = self._session.get_inputs()
+        if not declared:
             raise ModelError(f"{file}: the model has no input")
-        self.inputs = (
-            image_info(file, image.name, image.shape, _dtype(file, "input", image), input_layout, input_hw),
-            *(other_info(file, one.name, one.shape, _dtype(file, "input", one)) for one in others),
+        image = image_index(file, [(one.name, one.shape) for one in declared], image_input)
+        self.inputs = tuple(
+            image_info(file, one.name, one.shape, _dtype(file, "input", one), input_layout, input_hw)
+            if index == image
+            else other_info(file, one.name, one.shape, _dtype(file, "input", one))
+            for index, one in enumerate(declared)
         )
         self.outputs = self._try_out()
         meta = self._session.get_modelmeta()

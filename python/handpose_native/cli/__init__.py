@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..diagnostics import build_config, show_config
-from ..errors import ArgumentError, HandposeError, MissingDependencyError, ModelError, VideoError
-from . import bench, demo, models, run
+from ..errors import ArgumentError, DeviceError, HandposeError, MissingDependencyError, ModelError, VideoError
+from . import bench, demo, models, run, serve
 from .common import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     demo.add_parser(commands)
     run.add_parser(commands)
+    serve.add_parser(commands)
     models.add_parser(commands)
     bench.add_parser(commands)
     config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")
@@ -64,5 +65,11 @@ def _fail(error: HandposeError) -> int:
     if error.__cause__ is None and isinstance(error.__context__, HandposeError):
         sys.stderr.write(f"handpose-native: {error.__context__}\n")
     sys.stderr.write(f"handpose-native: {error}\n")
-    codes: dict[type[HandposeError], int] = {VideoError: 3, ModelError: 4, MissingDependencyError: 5, ArgumentError: 2}
+    codes: dict[type[HandposeError], int] = {
+        VideoError: 3,
+        ModelError: 4,
+        MissingDependencyError: 5,
+        DeviceError: 7,
+        ArgumentError: 2,
+    }
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)

@@ -15,6 +15,7 @@ exit codes:
   4   the model cannot be loaded, or does not fit its description
   5   an optional package is missing; the message says what to install
   6   done, but the source was damaged or ended early: all that could be read is written
+  7   the NPU, its driver or its runtime failed; finished frames are kept
   130 stopped by Ctrl-C, 143 by SIGTERM; finished frames are kept
 """
 

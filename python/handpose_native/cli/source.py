@@ -20,8 +20,13 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="video, GIF or image file, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
     )
+    parser.add_argument("--loop", action="store_true", help="begin a file again when it ends, until Ctrl-C")
     live = parser.add_argument_group("for cameras and streams")
-    live.add_argument("--realtime", action="store_true", help="play a file at its own speed, as if it were a camera")
+    live.add_argument(
+        "--realtime",
+        action=argparse.BooleanOptionalAction,
+        help="play a file at its own speed, as if it were a camera (else by serve only)",
+    )
     live.add_argument(
         "--policy",
         choices=["all", "latest", "block"],
@@ -38,13 +43,14 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--camera-format", metavar="FOURCC", help="ask the camera for a format: MJPG, YUYV, ...")
 
 
-def open_source_of(options: argparse.Namespace) -> Source:
-    """Open what the arguments say."""
+def open_source_of(options: argparse.Namespace, *, realtime: bool = False) -> Source:
+    """Open what the arguments say; `realtime` is how files are played where they say nothing of it."""
     from ..video import CameraSettings, open_source
 
     return open_source(
         options.source,
-        realtime=options.realtime,
+        realtime=realtime if options.realtime is None else options.realtime,
+        loop=options.loop,
         reconnect=options.reconnect,
         camera=CameraSettings(options.camera_size, options.camera_fps, options.camera_format),
     )

@@ -33,7 +33,7 @@ from ..types import Hand, Roi
 from .base import Estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -92,13 +92,18 @@ class HandsOptions:
 
 
 class _Network:
-    """One network with a square RGB input of values 0..1, and where its input lies in the image."""
+    """One network with a square RGB input of values 0..1, and where its input lies in the image.
 
-    def __init__(self, path: Any, threads: int | None, name: str, border: str) -> None:
-        self.backend: Backend = open_backend(path, threads=threads)
+    Where the model scales them itself, its input takes bytes.
+    """
+
+    def __init__(self, path: Any, backend_options: Mapping[str, Any], name: str, border: str) -> None:
+        # One frame in flight: where to look in the next one is known from the result.
+        self.backend: Backend = open_backend(path, **{**backend_options, "slots": 1})
         try:
             (image,) = self.backend.inputs
-            if image.layout not in ("NCHW", "NHWC") or image.dtype not in (np.float32, np.float16):
+            takes_unit_range = image.dtype in (np.float32, np.float16)
+            if image.layout not in ("NCHW", "NHWC") or not (takes_unit_range or image.normalises):
                 raise ModelError(f"{path}: {name} needs one float image input; it has {self.backend.inputs}")
             shape = image.shape[1:3] if image.layout == "NHWC" else image.shape[2:4]
             if shape[0] != shape[1]:
@@ -139,17 +144,27 @@ class HandsEstimator(Estimator):
     ----------
     model : HandsModel
     options : HandsOptions
-    threads : int, optional
-        Of each network.
+    backend_options : mapping
+        For :func:`~handpose_native.backends.open_backend`, of each network.
+
+    Raises
+    ------
+    ArgumentError
+        For more than one slot.
     """
 
-    def __init__(self, model: HandsModel, options: HandsOptions, threads: int | None) -> None:
+    def __init__(self, model: HandsModel, options: HandsOptions, backend_options: Mapping[str, Any]) -> None:
+        if backend_options.get("slots") not in (None, 1):
+            raise ArgumentError(
+                "Pipeline: hands models have one frame in flight, because where to look in the next one is known from "
+                f"its result: slots must be 1 or left out; got {backend_options['slots']!r}"
+            )
         self.name = model.name
         self.options = options
-        self._landmarks = _Network(model.landmarks, threads, "the hand landmark network", "replicate")
+        self._landmarks = _Network(model.landmarks, backend_options, "the hand landmark network", "replicate")
         try:
             self._landmark_reader = LandmarkReader(str(model.landmarks), self._landmarks.backend.outputs)
-            self._palms = _Network(model.palm, threads, "the palm detector", "constant")
+            self._palms = _Network(model.palm, backend_options, "the palm detector", "constant")
         except HandposeError:
             self._landmarks.backend.close()
             raise

@@ -24,14 +24,14 @@ def open_estimator(
     model: str | os.PathLike[str] | HandsModel,
     *,
     spec: ModelSpec | str | os.PathLike[str] | None,
-    threads: int | None,
+    backend_options: Mapping[str, Any],
     min_presence: float | None,
     options: Mapping[str, Any],
 ) -> Estimator:
     """Open the networks that a model names.
 
-    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `options` are those fields of
-    :class:`HandsOptions` that were given.
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `backend_options` hold the threads, too, and
+    `options` are those fields of :class:`HandsOptions` that were given.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def open_estimator(
     hands = _find_hands_model(model, spec)
     if hands is not None:
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
-        return HandsEstimator(hands, HandsOptions(**given), threads)
+        return HandsEstimator(hands, HandsOptions(**given), backend_options)
     if options:
         raise ArgumentError(
             f"Pipeline: {min(options)} is for hands models only ('hands', 'hands-lite', a folder); got model {model!r}"
         )
-    return RegionEstimator(model, spec, threads, min_presence)  # type: ignore[arg-type]
+    return RegionEstimator(model, spec, backend_options, min_presence)  # type: ignore[arg-type]
 
 
 def _find_hands_model(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..backends import open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
-from ..models import check_input, find_spec, make_decoder, spec_from_metadata
+from ..models import check_input, choose_input, find_spec, make_decoder, spec_from_metadata
 from ..preprocess import preprocess
 from ..timing import stage
 from ..types import Hand, Roi
@@ -17,12 +17,12 @@ from .base import Estimator
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..backends import Backend
+    from ..backends import Backend, TensorInfo
     from ..models import ModelSpec
     from ..picture import Picture
     from ..timing import FrameTimes
@@ -69,7 +69,8 @@ class RegionEstimator(Estimator):
     ----------
     model : str or path
     spec : ModelSpec, str or path, optional
-    threads : int, optional
+    backend_options : mapping
+        For :func:`~handpose_native.backends.open_backend`.
     min_presence : float, optional
         See :class:`~handpose_native.Pipeline`.
     """
@@ -78,22 +79,25 @@ class RegionEstimator(Estimator):
         self,
         model: str | os.PathLike[str],
         spec: ModelSpec | str | os.PathLike[str] | None,
-        threads: int | None,
+        backend_options: Mapping[str, Any],
         min_presence: float | None,
     ) -> None:
-        self._backend, found = _open_model(model, spec, threads)
+        self._backend, found = _open_model(model, spec, backend_options)
         self.spec: ModelSpec = found
         self.name, self.device = found.name, self._backend.device
         self._min_presence = found.min_presence if min_presence is None else min_presence
         try:
             self._layout, self._input_hw = check_input(found, self._backend.inputs)
             self._decoder = make_decoder(found, self._backend.outputs, self._input_hw)
+            self._backend.select_outputs(self._decoder.reads)
+            self._image = _prepare_inputs(found, self._backend)
         except HandposeError:
             self._backend.close()
             raise
         self.in_flight = self._backend.slots
         self._runs: deque[_Run] = deque()
         self._next_slot = 0
+        self._normalisation = _normalisation(found, self._backend.inputs[self._image])
         self._placements: list[_Placement] = []
         self._placed_for: tuple[tuple[int, int], tuple[Roi, ...]] | None = None
 
@@ -124,24 +128,34 @@ class RegionEstimator(Estimator):
                 filter=spec.filter,
                 border_value=spec.border_value,
                 channel_order=spec.channel_order,
-                scale=spec.scale,
-                mean=spec.mean,
-                std=spec.std,
                 layout=self._layout,
-                out=self._backend.input_buffer(slot),
+                out=self._backend.input_buffer(slot, self._image),
+                **self._normalisation,
             )
-        with stage("model", times):
-            self._backend.submit(slot)
+        # Noted before it is submitted, so that a run that is then interrupted is waited for in `reset`.
         self._next_slot = (slot + 1) % self._backend.slots
         self._runs.append(_Run(slot, placement, pending, times))
         pending.outstanding += 1
+        with stage("model", times):
+            try:
+                self._backend.submit(slot)
+            except Exception:
+                self._runs.pop()
+                pending.outstanding -= 1
+                raise
 
     def _collect(self) -> None:
         """Wait for the oldest run and hand its hand over to whom it belongs."""
-        run = self._runs.popleft()
-        run.pending.outstanding -= 1
+        run = self._runs[0]
         with stage("model", run.times):
-            outputs = self._backend.wait(run.slot)
+            try:
+                outputs = self._backend.wait(run.slot)
+            except KeyboardInterrupt:  # the run goes on
+                raise
+            except BaseException:
+                self._forget(run)
+                raise
+        self._forget(run)
         with stage("joints", run.times):
             points, scores, presence = self._decoder.decode(outputs)
             if presence < self._min_presence:
@@ -149,6 +163,10 @@ class RegionEstimator(Estimator):
             keypoints = transform_points(run.placement.image_from_input, points)
             hand = Hand(keypoints=keypoints, scores=scores, presence=presence, roi=run.placement.roi)
             run.pending.hands.append(hand)
+
+    def _forget(self, run: _Run) -> None:
+        self._runs.popleft()
+        run.pending.outstanding -= 1
 
     def _place(self, image_hw: tuple[int, int], rois: tuple[Roi, ...]) -> list[_Placement]:
         """Work out the affines, once for as long as size and regions stay the same."""
@@ -163,19 +181,36 @@ class RegionEstimator(Estimator):
 
 
 def _open_model(
-    model: str | os.PathLike[str], spec: ModelSpec | str | os.PathLike[str] | None, threads: int | None
+    model: str | os.PathLike[str],
+    spec: ModelSpec | str | os.PathLike[str] | None,
+    backend_options: Mapping[str, Any],
 ) -> tuple[Backend, ModelSpec]:
     """Open the file, then settle its spec: one given, one beside the file, or one kept inside it."""
     # A spec may fix what the file leaves open, so one that stands outside the file has to be known first.
     outside = find_spec(model, spec)
     backend = open_backend(
         model,
-        threads=threads,
+        **backend_options,
         input_layout=outside.input_layout if outside else None,
         input_hw=outside.input_hw if outside else None,
+        image_input=outside.input if outside else None,
     )
     try:
         return backend, outside or spec_from_metadata(model, backend.metadata)
     except HandposeError:
         backend.close()
         raise
+
+
+def _prepare_inputs(spec: ModelSpec, backend: Backend) -> int:
+    """Write the inputs that stay the same, and return which one is the image."""
+    image = choose_input(spec, backend.inputs)
+    for index, info in enumerate(backend.inputs):
+        if index != image:
+            backend.set_constant(index, spec.constants[info.name])
+    return image
+
+
+def _normalisation(spec: ModelSpec, image: TensorInfo) -> dict[str, Any]:
+    """Return what is left for ``preprocess`` to do to the grey levels: nothing where the model does it."""
+    return {} if image.normalises else {"scale": spec.scale, "mean": spec.mean, "std": spec.std}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .decoders import Decoded, Decoder, HeatmapDecoder, RegressionDecoder, make_decoder
 from .hands import HandsModel, LandmarkReader, PalmReader
 from .known import KNOWN_MODELS, METADATA_KEY, find_spec, spec_from_metadata
-from .spec import ModelSpec, TensorLike, check_input, choose_output
+from .spec import ModelSpec, TensorLike, check_input, choose_input, choose_output
 from .weights import is_weights_name, require_weights
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RegressionDecoder",
     "TensorLike",
     "check_input",
+    "choose_input",
     "choose_output",
     "find_spec",
     "is_weights_name",

@@ -57,10 +57,16 @@ class Decoder(ABC):
     ------
     ModelError
         If no output, or not just one, is what the spec describes.
+
+    Attributes
+    ----------
+    reads : tuple of int
+        Indices of the outputs that :meth:`decode` reads.
     """
 
     def __init__(self, spec: ModelSpec, outputs: Sequence[TensorLike], input_hw: tuple[int, int]) -> None:
         self._output = choose_output(spec, outputs)
+        self.reads: tuple[int, ...] = (self._output,)
         self._input_hw = input_hw
         self._model_from_ours = np.argsort(spec.joint_order)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandsModel", "LandmarkReader", "Landmarks", "PalmReader"]
 
+_DTYPES = ("float32", "float16")
 _SUFFIXES = (".tflite", ".onnx", ".om")
 _PALM_STEM, _LANDMARK_STEM = "palm_detection", "hand_landmark"
 
@@ -111,9 +112,9 @@ class LandmarkReader:
     def __init__(self, name: str, outputs: Sequence[TensorLike]) -> None:
         by_name = {one.name.split(":")[0]: index for index, one in enumerate(outputs)}
         sizes = {one.name.split(":")[0]: int(np.prod(one.shape)) for one in outputs}
-        if sizes != self._SIZES or any(one.dtype != np.float32 for one in outputs):
+        if sizes != self._SIZES or any(one.dtype.name not in _DTYPES for one in outputs):
             raise ModelError(
-                f"{name}: a hand landmark model must have the float32 outputs Identity (1, 63), Identity_1 (1, 1), "
+                f"{name}: a hand landmark model must have the float outputs Identity (1, 63), Identity_1 (1, 1), "
                 f"Identity_2 (1, 1) and Identity_3 (1, 63); it has {_listed(outputs)}"
             )
         self._points, self._presence, self._right, self._world = (by_name[key] for key in self._SIZES)
@@ -121,10 +122,10 @@ class LandmarkReader:
     def read(self, outputs: Sequence[NDArray[Any]]) -> Landmarks:
         """Read the outputs of one run."""
         return Landmarks(
-            outputs[self._points].reshape(NUM_JOINTS, 3),
+            _float32(outputs[self._points]).reshape(NUM_JOINTS, 3),
             float(outputs[self._presence].item()),
             float(outputs[self._right].item()),
-            outputs[self._world].reshape(NUM_JOINTS, 3),
+            _float32(outputs[self._world]).reshape(NUM_JOINTS, 3),
         )
 
 
@@ -138,18 +139,23 @@ class PalmReader:
     """
 
     def __init__(self, name: str, outputs: Sequence[TensorLike], candidates: int) -> None:
-        places = {one.shape[1:]: index for index, one in enumerate(outputs) if one.dtype == np.float32}
+        places = {one.shape[1:]: index for index, one in enumerate(outputs) if one.dtype.name in _DTYPES}
         try:
             self._values, self._logits = places[(candidates, 18)], places[(candidates, 1)]
         except KeyError:
             raise ModelError(
-                f"{name}: a palm detector must have the float32 outputs (1, {candidates}, 18) and "
+                f"{name}: a palm detector must have the float outputs (1, {candidates}, 18) and "
                 f"(1, {candidates}, 1); it has {_listed(outputs)}"
             ) from None
 
     def read(self, outputs: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the candidates' values, shape (candidates, 18), and logits, shape (candidates,); views."""
-        return outputs[self._values][0], outputs[self._logits][0, :, 0]
+        return _float32(outputs[self._values])[0], _float32(outputs[self._logits])[0, :, 0]
+
+
+def _float32(output: NDArray[Any]) -> NDArray[np.float32]:
+    """Return an output as it is, or one of half precision (ATC: ``--output_type=FP16``) converted."""
+    return output.astype(np.float32, copy=False)
 
 
 def _listed(outputs: Sequence[TensorLike]) -> str:

@@ -18,7 +18,7 @@ from ..skeleton import NUM_JOINTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ModelSpec", "TensorLike", "check_input", "choose_output"]
+__all__ = ["ModelSpec", "TensorLike", "check_input", "choose_input", "choose_output"]
 
 _FAMILIES = ("heatmap", "regression")
 _METHODS = ("argmax", "quarter", "dark", "expectation", "upsampled_argmax")
@@ -88,6 +88,10 @@ class ModelSpec:
     peak_offset_px : float
         Heatmaps only: the coordinate that the network means by the first pixel of a map. 0.5 for its centre; 0.0 where
         it was trained with joints at ``index / size``.
+    input : str or int, optional
+        Name or index of the input that is the image; None: the only one that could be.
+    constants : dict of str to numbers
+        Values of the model's other inputs, by name, the same in every run: one number, or (nested) lists of them.
     output : str or int, optional
         Name or index of the output to decode; None: the only one that fits.
     min_presence : float
@@ -114,6 +118,8 @@ class ModelSpec:
     method: str | None = None
     upsampled_hw: tuple[int, int] | None = None
     peak_offset_px: float = 0.5
+    input: str | int | None = None
+    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     output: str | int | None = None
     min_presence: float = 0.0
     source: str = ""
@@ -146,10 +152,13 @@ class ModelSpec:
             raise _wrong(self, "peak_offset_px", "a finite number")
         if not _is_number(self.min_presence) or not 0 <= self.min_presence <= 1:
             raise _wrong(self, "min_presence", "a number 0..1")
-        if isinstance(self.output, bool) or not (self.output is None or isinstance(self.output, (str, int))):
-            raise _wrong(self, "output", "a name, an index or None")
-        if isinstance(self.output, int) and self.output < 0:
-            raise _wrong(self, "output", "an index of at least 0")
+        for field in ("input", "output"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
+                raise _wrong(self, field, "a name, an index or None")
+            if isinstance(value, int) and value < 0:
+                raise _wrong(self, field, "an index of at least 0")
+        _check_constants(self)
 
     def _check_decoding(self) -> None:
         order = self.joint_order
@@ -179,7 +188,7 @@ class ModelSpec:
         values: dict[str, Any] = {"schema": self.SCHEMA}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is None or value == "" or (self.family == "regression" and field.name in _HEATMAP_ONLY):
+            if value is None or value in ("", {}) or (self.family == "regression" and field.name in _HEATMAP_ONLY):
                 continue
             values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
@@ -208,7 +217,8 @@ class ModelSpec:
         unknown = sorted(set(values) - set(fields) - {"schema"})
         if unknown:
             raise ModelError(f"{where}: unknown fields {unknown}; a spec has {', '.join(fields)}")
-        needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+        no = dataclasses.MISSING
+        needed = [name for name, field in fields.items() if field.default is no and field.default_factory is no]
         missing = [name for name in needed if name not in values]
         if missing:
             raise ModelError(f"{where}: missing fields {missing}")
@@ -254,11 +264,9 @@ def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tup
     Raises
     ------
     ModelError
-        Where they disagree, with both sides, or where the model needs something else than one image.
+        Where they disagree, with both sides, or where the model needs other inputs than the spec gives.
     """
-    if len(inputs) != 1:
-        raise ModelError(f"spec {spec.name!r}: a model with one input is needed; it has {[one.name for one in inputs]}")
-    image = inputs[0]
+    image = inputs[choose_input(spec, inputs)]
     what = f"spec {spec.name!r}: the model's input {image.name!r} is {image.dtype} {image.layout} {image.shape}"
     if image.layout not in ("NCHW", "NHWC") or len(image.shape) != 4 or image.shape[0] != 1:
         raise ModelError(f"{what}; one image, (1, 3, h, w) or (1, h, w, 3), is needed")
@@ -270,6 +278,29 @@ def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tup
     if spec.input_hw not in (None, (height, width)):
         raise ModelError(f"{what}, but the spec says input_hw {spec.input_hw}")
     return str(image.layout), (height, width)
+
+
+def choose_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> int:
+    """Return the index of the input that is the image, once the spec has a value for each of the others.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs : sequence of TensorLike
+        ``Backend.inputs``, the image being the one with a layout.
+
+    Raises
+    ------
+    ModelError
+        If an input has no value, or a value no input.
+    """
+    index = next((place for place, one in enumerate(inputs) if one.layout is not None), 0)
+    others = {one.name for place, one in enumerate(inputs) if place != index}
+    if not inputs or others != set(spec.constants):
+        names = [one.name for one in inputs]
+        besides = f" besides the constants {sorted(spec.constants)}" if spec.constants else ""
+        raise ModelError(f"spec {spec.name!r}: a model with one input{besides} is needed; it has {names}")
+    return index
 
 
 def choose_output(spec: ModelSpec, outputs: Sequence[TensorLike]) -> int:
@@ -322,6 +353,18 @@ def _fits(spec: ModelSpec, output: TensorLike) -> bool:
 
 def _wrong(spec: ModelSpec, field: str, expected: str) -> ModelError:
     return ModelError(f"spec {spec.name!r}: {field} must be {expected}; got {getattr(spec, field)!r}")
+
+
+def _check_constants(spec: ModelSpec) -> None:
+    if not isinstance(spec.constants, dict) or not all(isinstance(name, str) for name in spec.constants):
+        raise _wrong(spec, "constants", "values by name of the input")
+    for value in spec.constants.values():
+        try:
+            numbers = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            numbers = np.array(np.nan)
+        if not np.isfinite(numbers).all():
+            raise _wrong(spec, "constants", "finite numbers, or lists of them, by name of the input")
 
 
 def _is_number(value: Any) -> bool:

@@ -88,10 +88,13 @@ class Source(ABC):
         Frames so far that could not be decoded.
     reconnected : int
         How often so far a broken connection was made again.
+    interrupted : str or None
+        While a broken connection is being made again: why it broke, or why it cannot be made.
     """
 
     damaged = 0
     reconnected = 0
+    interrupted: str | None = None
 
     def __init__(self, info: SourceInfo) -> None:
         self._info = info

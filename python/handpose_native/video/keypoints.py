@@ -17,13 +17,21 @@ from ..skeleton import JOINT_NAMES
 from .base import check_output_path, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from ..types import FrameResult, Hand
     from .base import SourceInfo
 
-__all__ = ["SCHEMA", "KeypointWriter", "open_keypoint_writer", "read_keypoints"]
+__all__ = [
+    "SCHEMA",
+    "KeypointWriter",
+    "frame_record",
+    "header_record",
+    "json_text",
+    "open_keypoint_writer",
+    "read_keypoints",
+]
 
 #: Name and version of the schema; the number grows when a reader of the old one would go wrong.
 SCHEMA = "handpose_native.keypoints/1"
@@ -152,36 +160,11 @@ class KeypointWriter(ABC):
 
 class _JsonLinesWriter(KeypointWriter):
     def _header(self) -> str:
-        source = self._source
-        described = None
-        if source is not None:
-            described = {
-                "name": source.name,
-                "kind": source.kind,
-                "width": source.width,
-                "height": source.height,
-                "fps": None if source.fps is None else str(source.fps),
-                "frame_count": source.frame_count,
-            }
-        return _json_line(
-            {
-                "schema": SCHEMA,
-                "source": described,
-                "joints": list(JOINT_NAMES),
-                "units": {"time_s": "s", "keypoints": ["px", "px", "0..1"], "world": "m"},
-            }
-        )
+        return json_text(header_record(self._source)) + "\n"
 
     def _text(self, result: FrameResult) -> str:
-        return _json_line(
-            {
-                "frame": int(result.index),
-                "time_s": round(float(result.pts_s), _TIME_DECIMALS),
-                "width": result.picture.width,
-                "height": result.picture.height,
-                "hands": [_json_hand(hand) for hand in result.hands],
-            }
-        )
+        picture = result.picture
+        return json_text(frame_record(result.index, result.pts_s, picture.width, picture.height, result.hands)) + "\n"
 
 
 class _CsvWriter(KeypointWriter):
@@ -279,8 +262,40 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise VideoError(f"{path}: line {number or 1} is not JSON") from error
 
 
-def _json_line(value: dict[str, Any]) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
+def json_text(value: Any) -> str:
+    """Return strict JSON in one line, without spaces."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def header_record(source: SourceInfo | None) -> dict[str, Any]:
+    """Return what stands in the first line of JSON Lines."""
+    described = None
+    if source is not None:
+        described = {
+            "name": source.name,
+            "kind": source.kind,
+            "width": source.width,
+            "height": source.height,
+            "fps": None if source.fps is None else str(source.fps),
+            "frame_count": source.frame_count,
+        }
+    return {
+        "schema": SCHEMA,
+        "source": described,
+        "joints": list(JOINT_NAMES),
+        "units": {"time_s": "s", "keypoints": ["px", "px", "0..1"], "world": "m"},
+    }
+
+
+def frame_record(index: int, pts_s: float, width: int, height: int, hands: Sequence[Hand]) -> dict[str, Any]:
+    """Return what stands in the line of a frame of JSON Lines; arguments as in :class:`FrameResult`."""
+    return {
+        "frame": int(index),
+        "time_s": round(float(pts_s), _TIME_DECIMALS),
+        "width": width,
+        "height": height,
+        "hands": [_json_hand(hand) for hand in hands],
+    }
 
 
 def _json_hand(hand: Hand) -> dict[str, Any]:

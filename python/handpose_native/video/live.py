@@ -1,4 +1,4 @@
-"""Sources made live, and live sources kept alive: files in real time, connections made again."""
+"""Sources made live, and sources kept alive: files in real time or in a loop, connections made again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["RealtimeSource", "ReconnectingSource"]
+__all__ = ["LoopingSource", "RealtimeSource", "ReconnectingSource"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,50 @@ class RealtimeSource(Source):
 
     def _release(self) -> None:
         self._source.close()
+
+
+class LoopingSource(Source):
+    """Gives the frames of a file again and again; numbers and times go on.
+
+    Parameters
+    ----------
+    first : Source
+        The open file.
+    open_again : callable
+        Returns another.
+    """
+
+    def __init__(self, first: Source, open_again: Callable[[], Source]) -> None:
+        super().__init__(replace(first.info, frame_count=None))
+        self._current = first
+        self._open_again = open_again
+        self._ended = threading.Event()
+
+    def _frames(self) -> Iterator[Frame]:
+        start_index, start_s = 0, 0.0
+        step_s = float(1 / self._info.fps) if self._info.fps else 0.0
+        damaged_before = 0
+        while True:
+            index, time_s = -1, 0.0
+            self._current.planes_wanted = self.planes_wanted
+            for frame in self._current:
+                self.damaged = damaged_before + self._current.damaged
+                index, time_s = frame.index, frame.pts_s
+                yield Frame(start_index + index, start_s + time_s, frame.picture)
+                del frame  # else its memory would be held while the next one is decoded
+            damaged_before = self.damaged = damaged_before + self._current.damaged
+            self.problems[:] = self._current.problems  # of one round, as they are the same in each
+            self._current.close()
+            if index < 0 or self._ended.is_set():
+                return
+            start_index, start_s = start_index + index + 1, start_s + time_s + step_s
+            self._current = self._open_again()
+
+    def _interrupt(self) -> None:
+        self._ended.set()
+
+    def _release(self) -> None:
+        self._current.close()
 
 
 class ReconnectingSource(Source):
@@ -107,6 +151,7 @@ class ReconnectingSource(Source):
         while True:
             wait_s = _BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]
             attempt += 1
+            self.interrupted = reason
             logger.warning("%s; trying again in %g s", reason, wait_s)
             if self._ended.wait(wait_s):
                 self._note(reason, began)
@@ -117,6 +162,7 @@ class ReconnectingSource(Source):
                 reason = str(error)
                 continue
             self.reconnected += 1
+            self.interrupted = None
             self._note(reason, began)
             logger.warning("%s: connected again after %.1f s", name, time.monotonic() - began)
             return True

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DTypeError, VideoError
+from ..errors import ArgumentError, DTypeError, VideoError
 from .base import IMAGE_SUFFIXES, Source, as_rate
 from .cameras import CameraSettings, CameraSource
 from .files import StreamSource
 from .images import ImageSource, find_images
 from .iterables import ArraySource
-from .live import RealtimeSource, ReconnectingSource
+from .live import LoopingSource, RealtimeSource, ReconnectingSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ def open_source(
     *,
     fps: Fraction | float = 30,
     realtime: bool = False,
+    loop: bool = False,
     reconnect: bool | None = None,
     camera: CameraSettings | None = None,
 ) -> Source:
@@ -57,6 +58,8 @@ def open_source(
         Frames per second that give times to pictures and arrays; other sources have their own times.
     realtime : bool
         True: frames of files come at their own times, as from a camera; the source counts as live.
+    loop : bool
+        True: a file, folder or pattern begins again when it ends, until the source is closed.
     reconnect : bool, optional
         Whether a live source that ends is opened again and again, until it is closed, with growing pauses between the
         attempts. Unless given, so it is for ``rtsp``, ``rtmp``, ``srt``, ``udp`` and ``rtp`` addresses, and for what
@@ -92,6 +95,11 @@ def open_source(
         )
     else:
         opened = ArraySource(source, rate)
+    if loop:
+        if opened.info.is_live or not isinstance(source, (str, os.PathLike)):
+            opened.close()
+            raise ArgumentError(f"open_source: loop is for files; got {opened.info.name}, which cannot begin again")
+        opened = LoopingSource(opened, lambda: _open_text(os.fspath(source), rate, reconnect, camera))
     return RealtimeSource(opened) if realtime and not opened.info.is_live else opened
 
 

@@ -1,0 +1,107 @@
+"""An emulated board for each test: fresh, and asked at the end whether all was given back and no rule was broken."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests import networks
+
+from handpose_native.backends import acl_runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest.importorskip("onnxruntime", reason="the emulator runs networks with onnxruntime")
+pytest.importorskip("onnx", reason="the networks of the tests are built with onnx")
+
+EMULATOR = Path(__file__).resolve().parents[1] / "acl_emulator"
+_OURS = ("acl", "acl_emulator_control", "make_om")
+_kept: dict[str, Any] = {}
+
+
+class Board:
+    """The emulator, its controls, and a maker of models for it."""
+
+    def __init__(self) -> None:
+        import acl
+        import acl_emulator_control
+        import make_om
+
+        self.acl: Any = acl
+        self.control: Any = acl_emulator_control
+        self._make_om = make_om.make_om
+        self.checks = {"leaks", "warnings"}
+
+    def start(self, **profile: Any) -> None:
+        """Begin anew, as a new process on this board would."""
+        self.end()
+        self.control.reset(**profile)
+
+    def end(self) -> None:
+        """Leave as the interpreter's exit does."""
+        acl_runtime._end()
+
+    def om(self, network: Path, **options: Any) -> Path:
+        """Convert an ONNX file for the board and return the model, beside it and with its name."""
+        path = network.with_suffix(".om")
+        self._make_om(network, path, soc_version=self.control.profile().soc, **options)
+        return path
+
+    def calls(self, *names: str) -> int:
+        """Return how often these functions were called so far."""
+        counts = self.control.calls()
+        return sum(counts.get(name, 0) for name in names)
+
+
+def save_hand_models(board: Board, folder: Path) -> Path:
+    """Write the two networks whose hands are red squares, as models for the board only."""
+    networks.save_hand_networks(folder)
+    for network in sorted(folder.glob("*.onnx")):
+        board.om(network)
+        network.unlink()
+    return folder
+
+
+def _show() -> None:
+    sys.path.insert(0, str(EMULATOR))
+    sys.modules.update(_kept)
+
+
+def _hide() -> None:
+    """Other tests must not find the emulator."""
+    sys.path.remove(str(EMULATOR))
+    for name in [name for name in sys.modules if name.split(".")[0] in _OURS]:
+        _kept[name] = sys.modules.pop(name)
+
+
+@pytest.fixture
+def blank_board() -> Iterator[Board]:
+    """A board that the test starts itself."""
+    _show()
+    try:
+        board = Board()
+        board.control.reset()
+        yield board
+        board.end()
+        if "leaks" in board.checks:
+            assert board.control.living() == ""
+            assert board.control.leaks() == []
+            assert board.control.violations() == []
+        if "warnings" in board.checks:
+            assert board.control.warnings() == []
+    finally:
+        acl_runtime._library = acl_runtime._started_in = None  # whatever the test has left
+        acl_runtime._devices.clear()
+        acl_runtime._living.clear()
+        board.control.reset()
+        _hide()
+
+
+@pytest.fixture(params=["rc", "ep"])
+def board(request: pytest.FixtureRequest, blank_board: Board) -> Board:
+    """A board (rc) and a card in a machine (ep)."""
+    blank_board.start(run_mode=request.param)
+    return blank_board

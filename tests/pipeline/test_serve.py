@@ -1,0 +1,416 @@
+"""The server over real sockets: what it answers, to whom, and that no viewer holds up anything."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("aiohttp", reason="aiohttp serves the page (extra web)")
+parser: Any = pytest.importorskip("prometheus_client.parser", reason="prometheus_client writes /metrics (extra web)")
+
+from tests.web_client import Camera, Site, hand, read_all, read_until, result, site  # noqa: E402
+
+import handpose_native as hp  # noqa: E402
+from handpose_native.web import Access, application, open_server, server, status  # noqa: E402
+
+from .mjpeg_camera import until  # noqa: E402
+
+TOKEN = "0123456789abcdef"
+PATHS = [
+    "/", "/page.js", "/page.css", "/icon.svg", "/video.mjpeg", "/picture.jpg", "/keypoints.json", "/events",
+    "/status.json", "/metrics",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Any:
+    yield
+    assert until(lambda: "serve" not in {thread.name for thread in threading.enumerate()})
+
+
+# -- what is answered ------------------------------------------------------------------------------------------------
+
+
+def test_the_page_and_its_parts_come_from_here_alone() -> None:
+    with site() as one:
+        page = one.get("/")
+        assert page.status == 200
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        linked = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert {"page.js", "page.css", "icon.svg", "metrics", "events"} <= set(linked)
+        for name in linked:
+            assert "//" not in name
+        for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")):
+            answer = one.get(f"/{name}")
+            assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, kind)
+            assert "http" not in answer.text.replace("http://www.w3.org/2000/svg", "")
+        for answer in (page, one.get("/status.json"), one.get("/nothing"), one.get("/healthz")):
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert "Access-Control-Allow-Origin" not in answer.headers
+            assert answer.headers["Server"] == "handpose_native"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/index.html", "/assets/page.js", "/../../../../etc/passwd", "/..%2f..%2fetc/passwd", "//etc/passwd",
+        "/%2e%2e/page.js", "/page.js/../../access.py", "/page.js%00", "/server.py", "/page.js/",
+    ],
+)  # fmt: skip
+def test_no_path_reaches_the_disk(path: str) -> None:
+    with site() as one:
+        assert one.get(path).status in (400, 404)
+
+
+def test_the_newest_picture_has_its_hands_drawn() -> None:
+    with site(quality=95) as one:
+        assert one.get("/picture.jpg").status == 503
+        one.show(*range(5), planes=False)
+        answer = one.get("/picture.jpg")
+        assert (answer.status, answer.headers["Content-Type"], answer.headers["X-Frame"]) == (200, "image/jpeg", "4")
+        wanted = result(4, planes=False).picture.to_bgr()
+        hp.draw_hands(wanted, [hand()])
+        assert psnr(answer.body, wanted) > 35
+
+
+def test_a_stream_gives_the_newest_pictures_in_parts_that_end_with_the_boundary() -> None:
+    with site(fps=1000) as one:
+        one.show(0)
+        stream = one.open("/video.mjpeg")
+        data = read_until(stream, b"\r\n\r\n")
+        head, _, data = data.partition(b"\r\n\r\n")
+        assert b"Content-Type: multipart/x-mixed-replace; boundary=picture" in head
+        seen = []
+        data = read_until(stream, b"--picture\r\n", data).partition(b"--picture\r\n")[2]
+        for index in range(1, 8):
+            data = read_until(stream, b"\r\n--picture\r\n", data)
+            part, _, data = data.partition(b"\r\n--picture\r\n")
+            fields = dict(re.findall(rb"([\w-]+): ([^\r]+)", part.partition(b"\r\n\r\n")[0]))
+            body = part.partition(b"\r\n\r\n")[2]
+            assert len(body) == int(fields[b"Content-Length"])
+            image = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+            assert image.shape == (120, 160, 3)
+            seen.append(int(fields[b"X-Frame"]))
+            one.show(index)
+        assert seen == list(range(7))
+
+
+def test_without_news_the_last_picture_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "_REPEAT_S", 0.05)
+    with site() as one:
+        one.show(0)
+        stream = one.open("/video.mjpeg")
+        data = b""
+        while data.count(b"X-Frame: 0") < 3:
+            data = read_until(stream, b"\r\n--picture\r\n", data + stream.recv(65536))
+        assert metrics(one)["handpose_native_pictures_encoded_total"] == 1
+
+
+def test_keypoints_and_events_are_the_lines_of_a_keypoint_file(tmp_path: Path) -> None:
+    path = tmp_path / "k.jsonl"
+    with site() as one, hp.open_keypoint_writer(path, source=one.source.info) as writer:
+        assert one.get("/keypoints.json").status == 503
+        stream = one.open("/events")
+        data = read_until(stream, b"event: header")
+        assert b"Content-Type: text/event-stream; charset=utf-8" in data
+        for index in range(20):
+            writer.write(result(index))
+            one.show(index)
+        data = read_until(stream, b"id: 20\n", data)
+        data = read_until(stream, b"\n\n", data[data.index(b"retry: ") :])
+        newest = one.get("/keypoints.json").json
+    events = [dict(line.split(": ", 1) for line in event.split("\n")) for event in data.decode().split("\n\n")[:21]]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [json.loads(event["data"]) for event in events] == lines
+    assert [event["event"] for event in events] == ["header"] + ["frame"] * 20
+    assert [event["id"] for event in events[1:]] == [str(number) for number in range(1, 21)]
+    assert newest == {**lines[0], **lines[-1]}
+
+
+def test_a_program_that_comes_back_gets_what_it_missed() -> None:
+    with site() as one:
+        one.show(*range(10))
+        data = read_until(one.open("/events", "Last-Event-ID: 6\r\n"), b"id: 10\n")
+        assert re.findall(rb"id: (\d+)", data) == [b"7", b"8", b"9", b"10"]
+        for strange in ("99999", "-1", "x", "9" * 40, "\u00b2"):
+            stream = one.open("/events", f"Last-Event-ID: {strange}\r\n")
+            read_until(stream, b"event: header")
+            one.show(11)
+            assert b"event: frame" in read_until(stream, b"event: frame")
+
+
+def test_the_status_is_strict_json_and_tells_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan_hand = hp.Hand(hand().keypoints, np.full(21, np.nan, np.float32))
+    with site() as one:
+        found = one.get("/status.json").json
+        assert (found["state"], found["newest"], found["recent"]["fps"]) == ("starting", None, None)
+        assert one.get("/healthz").status == 200
+        one.show(0, 1, hands=[hand(), nan_hand])
+        found = one.get("/status.json?viewer=nobody").json
+        assert (found["state"], found["message"], found["viewer"]) == ("running", "", None)
+        assert found["newest"]["hands"] == [
+            {"track_id": 3, "presence": 0.98, "handedness": "left", "handedness_score": 0.87},
+            {"track_id": None, "presence": None, "handedness": None, "handedness_score": None},
+        ]
+        assert found["report"]["frames"] == 2
+        assert found["recent"]["stages_ms"]["model"]["median"] == pytest.approx(2.0, rel=1e-3)
+        one.source.interrupted = "it was cut"
+        found = one.get("/status.json").json
+        assert found["state"] == "lost"
+        assert "it was cut" in found["message"]
+        assert (one.get("/healthz").status, one.get("/healthz").text) == (503, "lost\n")
+        one.source.interrupted = None
+        monkeypatch.setattr(status, "_STILL_S", 0.0)
+        assert one.get("/status.json").json["state"] == "still"
+        one.server.end("The source has ended.")
+        found = one.get("/status.json").json
+        assert (found["state"], found["message"]) == ("ended", "The source has ended.")
+        assert one.get("/picture.jpg").status == 200
+
+
+def test_the_page_learns_whether_its_own_stream_is_alive() -> None:
+    with site() as one:
+        one.show(0)
+        stream = one.open("/video.mjpeg?viewer=abc123")
+        read_until(stream, b"X-Frame")
+        assert one.get("/status.json?viewer=abc123").json["viewer"]["sent"] >= 0
+        stream.close()
+        assert until(lambda: one.get("/status.json?viewer=abc123").json["viewer"] is None)
+        assert one.get("/video.mjpeg?viewer=../x").status == 400
+
+
+def test_metrics_follow_the_rules_of_prometheus() -> None:
+    with site() as one:
+        one.show(*range(50), model_ms=3.0)
+        one.show(50, model_ms=700.0)
+        one.report.ledger.replaced = 7
+        text = one.get("/metrics").text
+        families = {family.name: family for family in parser.text_string_to_metric_families(text)}
+        for name, family in families.items():
+            assert family.type != "unknown"
+            assert family.documentation or name.startswith("process_"), name
+        (info,) = families["handpose_native_run_info"].samples
+        assert info.labels["model"] == 'a "model"\\with\nodd letters'
+        found = metrics(one)
+        assert found["handpose_native_frames_processed_total"] == 51
+        assert found['handpose_native_frames_dropped_total{"reason": "newer_frame"}'] == 7
+        stages = families["handpose_native_stage_seconds"]
+        assert stages.type == "histogram"
+        model = [sample for sample in stages.samples if sample.labels["stage"] == "model"]
+        buckets = {float(one.labels["le"]): one.value for one in model if one.name.endswith("_bucket")}
+        counts = [buckets[bound] for bound in sorted(buckets)]
+        assert counts == sorted(counts)
+        assert (buckets[0.002], buckets[0.005], buckets[0.5], buckets[1.0]) == (0, 50, 50, 51)
+        assert buckets[float("inf")] == next(one.value for one in model if one.name.endswith("_count")) == 51
+        assert next(one.value for one in model if one.name.endswith("_sum")) == pytest.approx(0.85, rel=1e-3)
+        assert one.get("/metrics", Accept="application/openmetrics-text").text.endswith("# EOF\n")
+
+
+# -- who may look ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_the_token_nothing_is_told(path: str) -> None:
+    with site(token=TOKEN) as one:
+        one.show(0)
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": f"handpose_native_{one.server.port}=wrong"}):
+            answer = one.get(path, **headers)
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+            assert "token is needed" in answer.text
+        assert one.get(f"{path}?token=wrong%C3%A9%FF").status == 401
+        assert one.get("/healthz").text == "running\n"
+
+
+def test_the_three_ways_to_bring_the_token() -> None:
+    with site(token=TOKEN) as one:
+        one.show(0)
+        assert one.get("/status.json", Authorization=f"Bearer {TOKEN}").status == 200
+        assert one.get(f"/picture.jpg?token={TOKEN}").status == 200
+        page = one.get(f"/?token={TOKEN}")
+        assert (page.status, page.headers["Location"]) == (303, "./")
+        cookie = page.headers["Set-Cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Lax" in cookie
+        assert one.get("/", Cookie=cookie.partition(";")[0]).status == 200
+
+
+def test_names_of_others_are_not_answered() -> None:
+    with site() as one:
+        for path in (*PATHS, "/healthz"):
+            answer = one.get(path, Host=f"evil.example:{one.server.port}")
+            assert answer.status == 403
+            assert "evil.example" in answer.text
+        assert b" 403 " in read_all(one.connect(b"GET /healthz HTTP/1.0\r\n\r\n"))
+        assert one.get("/healthz", Host="localhost:1").status == 200
+
+
+def test_pages_of_others_read_nothing_unless_they_are_named() -> None:
+    foreign = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors"}
+    with site(token=TOKEN, origins=("https://example.org",)) as one:
+        one.show(0)
+        assert one.get(f"/keypoints.json?token={TOKEN}", **foreign, Origin="https://evil.example").status == 403
+        answer = one.get(f"/keypoints.json?token={TOKEN}", **foreign, Origin="https://example.org")
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://example.org")
+        assert answer.headers["Vary"] == "Origin"
+        preflight = one.get("/keypoints.json", "OPTIONS", **foreign, Origin="https://example.org")
+        assert (preflight.status, preflight.headers["Access-Control-Allow-Methods"]) == (204, "GET")
+        assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+        assert one.get("/keypoints.json", "OPTIONS", Origin="https://evil.example").status == 401
+
+
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_room_for_so_many_viewers_and_for_more_once_one_leaves() -> None:
+    with site(max_viewers=3) as one:
+        one.show(0)
+        streams = [one.open(path) for path in ("/video.mjpeg", "/video.mjpeg", "/events")]
+        for stream in streams:
+            read_until(stream, b"\r\n\r\n")
+        answer = one.get("/video.mjpeg")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert "3 places" in answer.text
+        assert one.get("/events").status == 503
+        assert one.get("/status.json").json["viewers"] == {"now": 3, "limit": 3}
+        streams[0].close()
+        assert until(lambda: one.get("/status.json").json["viewers"]["now"] == 2)
+        read_until(one.open("/video.mjpeg"), b"X-Frame")
+        assert metrics(one)["handpose_native_viewers_refused_total"] == 2
+
+
+def test_a_viewer_that_stops_reading_holds_up_nobody_and_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "_STALLED_S", 0.5)
+    noise = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), np.uint8)
+    with site(fps=1000) as one:
+        stalled = [one.open("/video.mjpeg", receive_bytes=4096) for _ in range(4)]
+        alive = one.open("/video.mjpeg")
+        newest = -1
+
+        def follow() -> None:
+            nonlocal newest
+            data = b""
+            while newest < 59:
+                data = read_until(alive, b"\r\n--picture\r\n", data)
+                newest = max(map(int, re.findall(rb"X-Frame: (\d+)", data)), default=newest)
+                data = data[data.rindex(b"\r\n--picture\r\n") + 2 :]
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        for index in range(60):
+            shown = result(index)
+            picture = hp.Picture.from_bgr(noise.copy())
+            one.server.show(hp.FrameResult(shown.index, shown.pts_s, picture, shown.hands, shown.timings_ms))
+        thread.join(20)
+        assert newest == 59  # all could be shown at once, and the newest arrives whoever else sleeps
+        assert until(lambda: one.get("/status.json").json["viewers"]["now"] == 1)
+        assert all(len(read_all(connection)) < 8e6 for connection in stalled)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"GET /?" + b"x" * 20000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20000 + b"\r\n\r\n",
+        b"no request\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
+def test_requests_that_are_none_are_refused_and_fill_no_log(text: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with site() as one, caplog.at_level(logging.WARNING):
+        assert re.match(rb"HTTP/1\.. 4\d\d ", read_all(one.connect(text)))
+        assert one.get("/healthz").status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE"])
+def test_nothing_can_be_changed(method: str) -> None:
+    with site() as one:
+        for path in PATHS:
+            assert one.get(path, method).status == 405
+
+
+def test_a_body_is_not_read() -> None:
+    with site() as one:
+        connection = one.connect(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n")
+        assert b" 405 " in read_until(connection, b"\r\n\r\n")
+
+
+def test_connections_that_say_nothing_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SILENT_S", 0.3)
+    with site() as one:
+        for text in (b"", b"GET / HTTP/1.1\r\nHost: loc", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+            connection = one.connect(text)
+            answer = read_all(connection)  # ends only because the server closes
+            assert (b"200 OK" in answer) == text.endswith(b"\r\n\r\n")
+        # Streams and requests that come in time are not touched.
+        one.show(0)
+        stream = one.open("/video.mjpeg")
+        for index in range(1, 5):
+            read_until(stream, f"X-Frame: {index - 1}".encode())
+            threading.Event().wait(0.15)
+            one.show(index)
+        read_until(stream, b"X-Frame: 4")
+
+
+def test_more_connections_than_needed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_FURTHER_CONNECTIONS", 2)
+    with site(max_viewers=1) as one:
+        kept = [one.connect() for _ in range(3)]
+        assert one.connect().recv(10) == b""
+        kept[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in kept[0].recv(4096)
+
+
+# -- beginning and end -----------------------------------------------------------------------------------------------
+
+
+def test_leaving_ends_all_streams() -> None:
+    with site() as one:
+        one.show(0)
+        paths = ["/video.mjpeg"] * 3 + ["/events"] * 2
+        streams = [one.open(path, receive_bytes=4096 if number == 0 else 0) for number, path in enumerate(paths)]
+        for stream in streams:
+            read_until(stream, b"\r\n\r\n")
+        one.sockets.clear()
+    assert b"event: end" in read_all(streams[-1])
+    for stream in streams:
+        read_all(stream)
+        stream.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", one.server.port), 5)
+
+
+def test_a_port_that_is_taken() -> None:
+    with site() as one, pytest.raises(hp.VideoError, match=r"port \d+: Address already in use; .*--port"):
+        open_server(Camera(), lambda: None, Access("127.0.0.1"), port=one.server.port)
+
+
+@pytest.mark.parametrize("wrong", [{"quality": 0}, {"quality": 101}, {"fps": 0.0}, {"max_viewers": 0}, {"port": 65536}])
+def test_wrong_numbers(wrong: dict[str, Any]) -> None:
+    with pytest.raises(hp.ArgumentError, match="serve: quality"):
+        open_server(Camera(), lambda: None, Access("127.0.0.1"), **wrong)
+
+
+def metrics(one: Site) -> dict[str, float]:
+    """All values by name and, where there are any, labels."""
+    families = parser.text_string_to_metric_families(one.get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples]
+    return {sample.name + (json.dumps(sample.labels) if sample.labels else ""): sample.value for sample in samples}
+
+
+def psnr(jpeg: bytes, wanted: Any) -> float:
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).astype(float)
+    return float(20 * np.log10(255 / np.sqrt(np.mean((decoded - wanted) ** 2))))
