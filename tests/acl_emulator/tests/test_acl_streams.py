@@ -85,12 +85,13 @@ def test_rule_43_the_device_does_not_wait_for_late_threads(board):
     model, _, _, inputs, outputs = board.ready()
     stream = board.ok(acl.rt.create_stream())
     board.ok(acl.mdl.execute(model, inputs, outputs))  # the run that is replayed
+    blocker = board.load(name="blocker")  # works while the others are queued behind it
+    board.control.set_latency("blocker", 1000)
+    board.control.set_latency("double", 5)
+    others = board.dataset((board.block(), SIZE)), board.dataset((board.block(), SIZE))
     start, end = (board.ok(acl.rt.create_event_with_flag(8)) for _ in range(2))
-    board.control.set_latency("*", 400)  # time to queue the others behind
-    board.ok(acl.mdl.execute_async(model, inputs, outputs, stream))
+    board.ok(acl.mdl.execute_async(blocker, *others, stream))
     board.ok(acl.rt.record_event(start, stream))
-    time.sleep(0.1)
-    board.control.set_latency("*", 5)
     for _ in range(10):
         board.ok(acl.mdl.execute_async(model, inputs, outputs, stream))
     board.ok(acl.rt.record_event(end, stream))
