@@ -9,7 +9,8 @@ __all__ = ["EXIT_CODES", "positive"]
 EXIT_CODES = """\
 exit codes:
   0   done
-  1   a fault of the program itself (with a traceback: please report it); of demo, bench and doctor: a wrong result
+  1   a fault of the program itself (with a traceback: please report it); of demo, bench and verify a wrong result, of
+      doctor something that is wrong
   2   wrong use of the command line
   3   the source cannot be read, or an output cannot be written; finished frames are kept
   4   the model cannot be loaded, or does not fit its description
