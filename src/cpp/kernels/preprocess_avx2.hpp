@@ -8,12 +8,12 @@
 namespace handpose {
 namespace {
 
-__m256i from_lanes(__m128i low, __m128i high) { return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1); }
+inline __m256i from_lanes(__m128i low, __m128i high) { return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1); }
 
-__m128i load16(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+inline __m128i load16(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
 
 // Eight bytes from each of two places.
-__m128i load8(const std::uint8_t* low, const std::uint8_t* high) {
+inline __m128i load8(const std::uint8_t* low, const std::uint8_t* high) {
   const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(low));
   return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(first), reinterpret_cast<const __m64*>(high)));
 }
@@ -35,13 +35,13 @@ HANDPOSE_INLINE Pairs load_taps(const std::uint8_t* row, const std::int32_t* at)
 // Byte indices for _mm256_shuffle_epi8 that widen taps to 16 bits, tap beside tap. Zero comes from indices above 127;
 // adding a shift below 16 keeps them there.
 constexpr char kZero = -128;
-__m256i both_lanes(char i0, char i1, char i2, char i3) {
+inline __m256i both_lanes(char i0, char i1, char i2, char i3) {
   return _mm256_setr_epi8(i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero,  //
                           i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero);
 }
 
 // Four times eight bytes, the lowest first.
-__m256i bytes32(long long low0, long long low1, long long high0, long long high1) {
+inline __m256i bytes32(long long low0, long long low1, long long high0, long long high1) {
   return _mm256_setr_epi64x(low0, low1, high0, high1);
 }
 
