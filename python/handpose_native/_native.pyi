@@ -29,10 +29,11 @@ def preprocess(
     color_matrix: Any,
     color_range: Any,
     out: Any,
+    threads: Any,
     /,
 ) -> Any: ...
 def heatmap_peaks(
-    heatmaps: Any, method: Any, upsampled_hw: Any, blur_kernel: Any, spreads: bool, out: Any, /
+    heatmaps: Any, method: Any, upsampled_hw: Any, blur_kernel: Any, spreads: bool, out: Any, threads: Any, /
 ) -> tuple[Any, ...]: ...
 def draw_skeleton(
     image: Any,

@@ -17,6 +17,7 @@ def heatmap_peaks(
     blur_kernel: int = 11,
     spreads: bool = False,
     out: tuple[Any, ...] | None = None,
+    threads: int = 1,
 ) -> tuple[Any, ...]:
     """Find the peak of every heatmap.
 
@@ -39,7 +40,11 @@ def heatmap_peaks(
     spreads : bool
         Whether to return the spread of each map as well.
     out : tuple of float32 arrays or buffers, optional
-        ``(points, scores)`` or ``(points, scores, spreads)`` to write into: C-contiguous, of the shapes below.
+        ``(points, scores)`` or ``(points, scores, spreads)`` to write into: C-contiguous, aligned, of the shapes
+        below.
+    threads : int
+        At most so many threads, 1..64, share the maps of a call; a call that is too small to gain from it stays in one.
+        The result does not depend on it.
 
     Returns
     -------
@@ -61,4 +66,4 @@ def heatmap_peaks(
     -----
     Runs without the GIL. Identical bits on every ISA level.
     """
-    return _native.heatmap_peaks(heatmaps, method, upsampled_hw, blur_kernel, spreads, out)
+    return _native.heatmap_peaks(heatmaps, method, upsampled_hw, blur_kernel, spreads, out, threads)

@@ -98,7 +98,7 @@ class Picture:
     def _converted(self) -> NDArray[np.uint8]:
         bgr: NDArray[np.uint8] = _native.preprocess(
             self.data, (self.height, self.width), None, self.pixel_format, "linear", "replicate", 0.0, "bgr",
-            None, 0.0, 1.0, "NHWC", "uint8", self.color_matrix, self.color_range, None,
+            None, 0.0, 1.0, "NHWC", "uint8", self.color_matrix, self.color_range, None, 1,
         )[0]  # fmt: skip
         return bgr
 

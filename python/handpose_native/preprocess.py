@@ -36,6 +36,7 @@ def preprocess(
     color_matrix: str = "bt601",
     color_range: str = "limited",
     out: Any = None,
+    threads: int = 1,
 ) -> Any:
     """Crop, scale or rotate an image, order its channels and normalise it into a model's input.
 
@@ -72,6 +73,9 @@ def preprocess(
         Of nv12 and yuv420p sources.
     out : ndarray, or object with ``address``, ``shape`` and ``dtype``, optional
         C-contiguous memory to write into, of shape (1, 3, h, w) or (3, h, w) (NHWC likewise).
+    threads : int
+        At most so many threads, 1..64, share the rows of a call; a call that is too small to gain from it stays in one.
+        The result does not depend on it.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def preprocess(
         image = image.data
     return _native.preprocess(
         image, size_hw, input_from_image, source_format, filter, border, border_value, channel_order,
-        scale, mean, std, layout, dtype, color_matrix, color_range, out,
+        scale, mean, std, layout, dtype, color_matrix, color_range, out, threads,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,12 +21,14 @@ from acl._rt_stream import reports
 from acl._state import Handle, Injection, emulator
 
 __all__ = [
+    "CoreUsage",
     "Failure",
     "Profile",
     "RuleViolation",
     "calls",
     "core_usage",
     "default_code",
+    "failures_of",
     "function_names",
     "inject",
     "injected_failures",
@@ -185,13 +186,3 @@ def core_usage(device: int = 0) -> CoreUsage:
     """Return how busy the AI core of a device was since it was first set."""
     core = emulator.devices[device].core
     return CoreUsage(core.busy, core.idle)
-
-
-@contextmanager
-def fresh(**changes: Any) -> Iterator[None]:
-    """`reset` around a block; afterwards back to what the environment says."""
-    reset(**changes)
-    try:
-        yield
-    finally:
-        reset()

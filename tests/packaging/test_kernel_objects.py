@@ -11,8 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # The levels that this machine can compile, with the flags of cmake/HandposeFlags.cmake.
-FLAGS = {"scalar": [], "avx2": ["-mavx2", "-mf16c", "-mno-fma"], "neon": []}
-LEVELS = {"x86_64": ("scalar", "avx2"), "aarch64": ("scalar", "neon")}.get(platform.machine(), ("scalar",))
+FLAGS = {
+    "scalar": [],
+    "avx2": ["-mavx2", "-mf16c", "-mno-fma"],
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mf16c", "-Wno-maybe-uninitialized"],
+    "neon": [],
+}
+LEVELS = {"x86_64": ("scalar", "avx2", "avx512"), "aarch64": ("scalar", "neon")}.get(platform.machine(), ("scalar",))
 SOURCES = [(path, level) for level in LEVELS for path in sorted(ROOT.glob(f"src/cpp/kernels/*_{level}.cpp"))]
 
 

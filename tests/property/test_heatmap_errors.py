@@ -79,6 +79,12 @@ def test_pitch_that_is_no_multiple_of_the_item() -> None:
         hp.heatmap_peaks(heatmaps)
 
 
+def test_results_at_odd_addresses_are_refused() -> None:
+    scores = np.zeros(9, np.uint8)[1:].view(np.float32)
+    with pytest.raises(hp.ArgumentError, match=r"^heatmap_peaks: out\[1\] must be .*aligned"):
+        hp.heatmap_peaks(np.zeros((2, 6, 8), np.float32), out=(np.zeros((2, 2), np.float32), scores))
+
+
 def test_out_over_the_heatmaps_or_over_itself() -> None:
     memory = np.zeros(200, np.float32)
     heatmaps = memory[:96].reshape(2, 6, 8)

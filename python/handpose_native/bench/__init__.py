@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import heatmap_cases, picture_cases, preprocess_cases
+from . import heatmap_cases, picture_cases, preprocess_cases, thread_cases
 from .cases import OURS, Case, Definition, Variant
 from .measure import check_case, measure_case, one_thread
 from .results import SCHEMA, SCHEMA_VERSION, check_results, environment, kernel_lines, pipeline_lines, run_kernels
@@ -30,5 +30,6 @@ def kernel_definitions(pattern: str | None = None) -> list[Definition]:
     """Return the cases of the kernels whose name contains `pattern`, in which ``*`` and ``?`` stand for anything."""
     from fnmatch import fnmatchcase
 
-    found = [*preprocess_cases.definitions(), *heatmap_cases.definitions(), *picture_cases.definitions()]
+    modules = (preprocess_cases, heatmap_cases, picture_cases, thread_cases)
+    found = [definition for module in modules for definition in module.definitions()]
     return [definition for definition in found if pattern is None or fnmatchcase(definition.name, f"*{pattern}*")]

@@ -71,7 +71,11 @@ def _peers(method: str, maps: Array) -> dict[str, Callable[[], Callable[[], Arra
         return lambda: lambda: decode(maps.astype(np.float32))
 
     if method == "argmax":
-        return {"NumPy argmax": on_float32(_numpy_argmax), "NumPy argmax, a loop": on_float32(_looped_argmax)}
+        return {
+            "NumPy argmax": on_float32(_numpy_argmax),
+            "NumPy argmax, a loop": on_float32(_looped_argmax),
+            "cv2 minMaxLoc, a loop": lambda: _opencv_argmax(on_float32(np.asarray)()),
+        }
     if method == "quarter":
         return {"NumPy, a loop": on_float32(_looped_quarter)}
     if method == "dark":
@@ -110,6 +114,17 @@ def _looped_quarter(maps: Array) -> Array:
             difference = [heatmap[y, x + 1] - heatmap[y, x - 1], heatmap[y + 1, x] - heatmap[y - 1, x]]
             points[index] += np.sign(difference) * 0.25
     return points
+
+
+def _opencv_argmax(maps: Callable[[], Array]) -> Callable[[], Array]:
+    import cv2
+
+    def run() -> Array:
+        stack = maps()
+        places = [[cv2.minMaxLoc(heatmap)[3] for heatmap in batch] for batch in stack]
+        return np.asarray(np.array(places, np.float32) + 0.5)
+
+    return run
 
 
 def _opencv_dark(maps_of: Callable[[], Array], taps: int = 11) -> Callable[[], Array]:

@@ -139,8 +139,7 @@ def _sample(variant: Variant, calls: int) -> float:
     """Return microseconds per call."""
     call: Callable[[], Any] = variant.call
     with _level(variant):
-        if calls > 1:  # single calls are so long that cold caches do not show
-            call()
+        call()  # the variant before may have taken the caches
         began = time.perf_counter_ns()
         for _ in range(calls):
             call()

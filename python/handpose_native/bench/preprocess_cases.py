@@ -31,7 +31,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _MEAN, _STD = (np.array(values, np.float32).reshape(3, 1, 1) for values in (MEAN, STD))
 
 # Largest errors in grey levels. Ours: docs/kernels.md, "Precision". Whole levels: half a level and 11-bit weights.
-LINEAR, WHOLE_LEVELS = 0.02, 0.6
+LINEAR, WHOLE_LEVELS = 0.03, 0.6
 # OpenCV's resize rounds twice, with weights of 11 bits.
 OPENCV_LINEAR = 1.0
 # Steps of 1/1024 for float16 of up to 2.7 standard deviations, each of up to 0.229 * 255 grey levels.

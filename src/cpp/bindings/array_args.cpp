@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "../core/checked_math.hpp"
+#include "../core/thread_pool.hpp"
 
 namespace handpose::bindings {
 namespace {
@@ -222,9 +223,9 @@ MutableImageView read_writable_image(py::handle value, PixelFormat format, const
 
 float* read_float_result(py::handle value, const std::vector<py::ssize_t>& shape, const Subject& subject) {
   const Memory memory = read_memory(value, subject);
-  const auto expected = [&] { return "writable, C-contiguous float32 with shape " + shape_text(shape); };
+  const auto expected = [&] { return "writable, aligned, C-contiguous float32 with shape " + shape_text(shape); };
   if (!memory.is('f', 4)) throw DTypeError(subject.must(expected(), describe(value)));
-  if (memory.shape != shape || !memory.contiguous() || !memory.writable) {
+  if (memory.shape != shape || !memory.contiguous() || !memory.aligned() || !memory.writable) {
     throw ArgumentError(subject.must(expected(), describe(value)));
   }
   return reinterpret_cast<float*>(memory.data);
@@ -281,6 +282,19 @@ void read_triple(py::handle value, double triple[3], const Subject& subject) {
     const py::object number = numbers[i];
     triple[i] = read_finite(number, subject, value);
   }
+}
+
+std::int32_t read_threads(py::handle value, const Subject& subject) {
+  const auto expected = [] { return "an integer from 1 to " + std::to_string(kMostThreads); };
+  std::int64_t threads = 0;
+  try {
+    threads = value.cast<std::int64_t>();
+  } catch (const py::cast_error&) {
+    throw DTypeError(subject.must(expected(), describe(value)));
+  }
+  if (threads < 1 || threads > kMostThreads) throw ArgumentError(subject.must(expected(), describe(value)));
+  reserve_threads(static_cast<std::int32_t>(threads));
+  return static_cast<std::int32_t>(threads);
 }
 
 void read_size(py::handle value, std::int32_t* height, std::int32_t* width, const Subject& subject) {

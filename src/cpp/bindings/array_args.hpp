@@ -26,6 +26,7 @@ struct Memory {
 
   bool is(char wanted_kind, py::ssize_t wanted_size) const { return kind == wanted_kind && item_size == wanted_size; }
   bool contiguous() const;
+  bool aligned() const { return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(item_size) == 0; }
   std::size_t bytes() const;  // of all items; 0 where that is more than there can be
 };
 
@@ -68,6 +69,9 @@ Enum read_name(py::handle value, const char* const (&names)[N], const Subject& s
 
 // A finite number, or three of them: one per channel.
 void read_triple(py::handle value, double triple[3], const Subject& subject);
+
+// How many threads may share a call, 1 to kMostThreads; makes sure that there are so many.
+std::int32_t read_threads(py::handle value, const Subject& subject);
 
 // A positive (height, width), each at most kMaxSide.
 void read_size(py::handle value, std::int32_t* height, std::int32_t* width, const Subject& subject);

@@ -34,7 +34,8 @@ class Table {
                       (columns == 0 || array.shape(1) == columns);
     if (!fits) throw ArgumentError(subject.must(expected, describe(array)));
     rows_ = array.shape(0);
-    if (py::isinstance<py::array_t<Target, py::array::c_style>>(array)) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(array.data()) % alignof(Target) == 0;
+    if (aligned && py::isinstance<py::array_t<Target, py::array::c_style>>(array)) {
       owner_ = array;
       data_ = static_cast<const Target*>(array.data());
       return;

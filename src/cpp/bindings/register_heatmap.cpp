@@ -20,7 +20,7 @@ HeatmapStack read_heatmaps(py::handle value, const Memory& memory, const Subject
   if (height > kMaxSide || width > kMaxSide) {
     throw ArgumentError(subject.must("at most " + std::to_string(kMaxSide) + " pixels high and wide", describe(value)));
   }
-  bool aligned = reinterpret_cast<std::uintptr_t>(memory.data) % static_cast<std::uintptr_t>(memory.item_size) == 0;
+  bool aligned = memory.aligned();
   for (std::size_t i = 0; i + 1 < rank; ++i) aligned = aligned && memory.strides[i] % memory.item_size == 0;
   if (!aligned || (width != 1 && memory.strides[rank - 1] != memory.item_size)) {
     throw ArgumentError(subject.must("aligned and packed within each row: pass numpy.ascontiguousarray of it",
@@ -129,11 +129,12 @@ Results read_results(py::handle out, const Memory& heatmaps, const std::vector<p
 }
 
 py::tuple run_heatmap_peaks(py::handle heatmaps, py::handle method, py::handle upsampled_hw, py::handle blur_kernel,
-                            bool with_spreads, py::handle out) {
+                            bool with_spreads, py::handle out, py::handle threads) {
   const Subject subject{kFunction, "heatmaps"};
   const Memory memory = read_memory(heatmaps, subject);
   const HeatmapStack stack = read_heatmaps(heatmaps, memory, subject);
-  const PeakParams params = read_params(method, upsampled_hw, blur_kernel, stack.first);
+  PeakParams params = read_params(method, upsampled_hw, blur_kernel, stack.first);
+  params.threads = read_threads(threads, {kFunction, "threads"});
   const std::vector<py::ssize_t> per_map(memory.shape.begin(), memory.shape.end() - 2);
   std::vector<py::ssize_t> per_point = per_map;
   per_point.push_back(2);

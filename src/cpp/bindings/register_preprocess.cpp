@@ -166,7 +166,7 @@ class Workspace {
 py::object run_preprocess(py::handle image, py::handle size_hw, py::handle input_from_image, py::handle source_format,
                           py::handle filter, py::handle border, py::handle border_value, py::handle channel_order,
                           py::handle scale, py::handle mean, py::handle std, py::handle layout, py::handle dtype,
-                          py::handle color_matrix, py::handle color_range, py::handle out) {
+                          py::handle color_matrix, py::handle color_range, py::handle out, py::handle threads) {
   const PixelFormat format = read_format(source_format, false, {kFunction, "source_format"});
   const ImageView source = read_image(image, format, {kFunction, "image"});
   const auto order = read_name<Layout>(layout, kLayouts, {kFunction, "layout"});
@@ -192,6 +192,7 @@ py::object run_preprocess(py::handle image, py::handle size_hw, py::handle input
   if (overlaps(source, tensor.data, bytes.value())) {
     throw ArgumentError("preprocess: out must not share memory with image");
   }
+  params.threads = read_threads(threads, {kFunction, "threads"});
   const std::size_t workspace_bytes = preprocess_workspace_bytes(source, params, tensor);
   if (workspace_bytes == 0) throw std::bad_alloc();
   thread_local Workspace workspace;

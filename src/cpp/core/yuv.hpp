@@ -6,10 +6,10 @@ namespace handpose {
 enum class ColorMatrix : unsigned char { kBt601, kBt709 };
 enum class ColorRange : unsigned char { kLimited, kFull };
 
-// R = luma + r_v * v, G = luma + g_u * u + g_v * v, B = luma + b_u * u, with luma = (Y - offset) * scale, u = U - 128
-// and v = V - 128.
+// R = scale * Y + (r_v * V + red), G = (scale * Y + (g_u * U + green)) + g_v * V, B = scale * Y + (b_u * U + blue).
 struct YuvToRgb {
-  float offset, scale, r_v, g_u, g_v, b_u;
+  float scale, r_v, g_u, g_v, b_u;
+  float red, green, blue;
 };
 
 struct LumaWeights {
@@ -25,12 +25,18 @@ inline YuvToRgb yuv_to_rgb(ColorMatrix matrix, ColorRange range) {
   const double green = 1 - k.red - k.blue;
   const bool limited = range == ColorRange::kLimited;
   const double chroma = limited ? 255.0 / 224.0 : 1.0;
-  return {limited ? 16.0f : 0.0f,
-          static_cast<float>(limited ? 255.0 / 219.0 : 1.0),
-          static_cast<float>(chroma * 2 * (1 - k.red)),
-          static_cast<float>(-chroma * 2 * (1 - k.blue) * k.blue / green),
-          static_cast<float>(-chroma * 2 * (1 - k.red) * k.red / green),
-          static_cast<float>(chroma * 2 * (1 - k.blue))};
+  const double scale = limited ? 255.0 / 219.0 : 1.0, black = limited ? -16 * scale : 0.0;
+  const double r_v = chroma * 2 * (1 - k.red), b_u = chroma * 2 * (1 - k.blue);
+  const double g_u = -b_u * k.blue / green, g_v = -r_v * k.red / green;
+  const auto f = [](double value) { return static_cast<float>(value); };
+  return {f(scale),
+          f(r_v),
+          f(g_u),
+          f(g_v),
+          f(b_u),
+          f(black - 128 * r_v),
+          f(black - 128 * (g_u + g_v)),
+          f(black - 128 * b_u)};
 }
 
 inline void yuv_from_rgb(ColorMatrix matrix, ColorRange range, const unsigned char rgb[3], unsigned char yuv[3]) {

@@ -52,21 +52,46 @@ inline float sum_of_lanes(Float8 a) {
   return _mm_cvtss_f32(_mm_add_ss(m, _mm_movehdup_ps(m)));
 }
 
+// Floats and half floats as the signed numbers that their bits are. Of values of which at most one is negative these
+// have the order of the values, and NaN is largest or, with a sign, negative. Integers keep the floating-point units
+// free.
+inline Float8 larger_bits(Float8 a, Float8 b) {
+  return {_mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a.v), _mm256_castps_si256(b.v)))};
+}
+
+// Whether any lane, none negative, is NaN: beyond infinity.
+inline bool any_nan(Float8 a) {
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_castps_si256(a.v), _mm256_set1_epi32(0x7f800000))) != 0;
+}
+
 // Sixteen half floats.
 struct Half16 {
   __m256i v;
 };
 
 inline Half16 zero16() { return {_mm256_setzero_si256()}; }
+inline Half16 all16(std::uint16_t half) { return {_mm256_set1_epi16(static_cast<std::int16_t>(half))}; }
 inline Half16 load16(const std::uint16_t* from) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))}; }
 inline Float8 low8(Half16 a) { return {_mm256_cvtph_ps(_mm256_castsi256_si128(a.v))}; }
 inline Float8 high8(Half16 a) { return {_mm256_cvtph_ps(_mm256_extracti128_si256(a.v, 1))}; }
-
-// The larger of both as signed numbers of 16 bits: right for halves of which at most one is negative; NaN is largest.
 inline Half16 larger_bits(Half16 a, Half16 b) { return {_mm256_max_epi16(a.v, b.v)}; }
-
-// Whether any lane, none negative, is NaN: beyond infinity.
 inline bool any_nan(Half16 a) { return _mm256_movemask_epi8(_mm256_cmpgt_epi16(a.v, _mm256_set1_epi16(0x7c00))) != 0; }
+
+// The largest of the lanes, none of them negative, as a signed number.
+inline std::uint16_t largest_bits(Half16 a) {
+  // minpos finds the smallest of eight unsigned numbers.
+  const __m128i most = _mm_max_epi16(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  const __m128i least = _mm_minpos_epu16(_mm_xor_si128(most, _mm_set1_epi16(0x7fff)));
+  return static_cast<std::uint16_t>(_mm_cvtsi128_si32(least) ^ 0x7fff);
+}
+
+inline std::uint16_t half_bits(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
+
+// The first lane whose bits are those of `value`, 16 where none is.
+inline int first_equal(Half16 a, Half16 value) {
+  const int lanes = _mm256_movemask_epi8(_mm256_cmpeq_epi16(a.v, value.v));
+  return lanes == 0 ? 16 : __builtin_ctz(static_cast<unsigned>(lanes)) / 2;
+}
 
 }  // namespace
 }  // namespace handpose

@@ -61,23 +61,52 @@ inline float sum_of_lanes(Float8 a) {
   return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
 }
 
+// Floats and half floats as the signed numbers that their bits are. Of values of which at most one is negative these
+// have the order of the values, and NaN is largest or, with a sign, negative.
+inline Float8 larger_bits(Float8 a, Float8 b) {
+  return {vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a.low), vreinterpretq_s32_f32(b.low))),
+          vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a.high), vreinterpretq_s32_f32(b.high)))};
+}
+
+// Whether any lane, none negative, is NaN: beyond infinity.
+inline bool any_nan(Float8 a) {
+  return vmaxvq_s32(vmaxq_s32(vreinterpretq_s32_f32(a.low), vreinterpretq_s32_f32(a.high))) > 0x7f800000;
+}
+
 // Sixteen half floats.
 struct Half16 {
   int16x8_t low, high;
 };
 
 inline Half16 zero16() { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
+inline Half16 all16(std::uint16_t half) {
+  const int16x8_t eight = vreinterpretq_s16_u16(vdupq_n_u16(half));
+  return {eight, eight};
+}
 inline Half16 load16(const std::uint16_t* from) {
   return {vreinterpretq_s16_u16(vld1q_u16(from)), vreinterpretq_s16_u16(vld1q_u16(from + 8))};
 }
 inline Float8 low8(Half16 a) { return float8_of(vreinterpretq_u16_s16(a.low)); }
 inline Float8 high8(Half16 a) { return float8_of(vreinterpretq_u16_s16(a.high)); }
-
-// The larger of both as signed numbers of 16 bits: right for halves of which at most one is negative; NaN is largest.
 inline Half16 larger_bits(Half16 a, Half16 b) { return {vmaxq_s16(a.low, b.low), vmaxq_s16(a.high, b.high)}; }
-
-// Whether any lane, none negative, is NaN: beyond infinity.
 inline bool any_nan(Half16 a) { return vmaxvq_s16(vmaxq_s16(a.low, a.high)) > 0x7c00; }
+
+// The largest of the lanes, none of them negative, as a signed number.
+inline std::uint16_t largest_bits(Half16 a) { return static_cast<std::uint16_t>(vmaxvq_s16(vmaxq_s16(a.low, a.high))); }
+
+inline std::uint16_t half_bits(float value) {
+  return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(value))), 0);
+}
+
+// The first lane whose bits are those of `value`, 16 where none is.
+inline int first_equal(Half16 a, Half16 value) {
+  const uint8x16_t lanes =
+      vcombine_u8(vmovn_u16(vceqq_s16(a.low, value.low)), vmovn_u16(vceqq_s16(a.high, value.high)));
+  // Four bits of each lane.
+  const uint8x8_t nibbles = vshrn_n_u16(vreinterpretq_u16_u8(lanes), 4);
+  const std::uint64_t bits = vget_lane_u64(vreinterpret_u64_u8(nibbles), 0);
+  return bits == 0 ? 16 : __builtin_ctzll(bits) / 4;
+}
 
 }  // namespace
 }  // namespace handpose

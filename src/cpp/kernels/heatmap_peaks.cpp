@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "../core/half.hpp"
+#include "../core/thread_pool.hpp"
 #include "kernel_table.hpp"
 
 namespace handpose {
@@ -198,19 +199,18 @@ void fill_blur(std::int32_t taps, PeakParams* params) {
 
 void heatmap_peaks(const HeatmapStack& stack, const PeakParams& params, float* points, float* scores, float* spreads) {
   const KernelTable& kernels = active_kernels();
-  for (std::size_t batch = 0; batch < stack.batches; ++batch) {
-    for (std::size_t k = 0; k < stack.maps; ++k) {
+  share_items(stack.batches * stack.maps, params.threads, [&](std::int32_t, std::size_t begin, std::size_t end) {
+    for (std::size_t at = begin; at < end; ++at) {
       HeatmapView map = stack.first;
-      map.data += static_cast<std::ptrdiff_t>(batch) * stack.batch_pitch_bytes +
-                  static_cast<std::ptrdiff_t>(k) * stack.map_pitch_bytes;
-      const std::size_t at = batch * stack.maps + k;
+      map.data += static_cast<std::ptrdiff_t>(at / stack.maps) * stack.batch_pitch_bytes +
+                  static_cast<std::ptrdiff_t>(at % stack.maps) * stack.map_pitch_bytes;
       const Decoded decoded = decode_map(kernels, map, params, spreads != nullptr);
       points[2 * at] = decoded.point.x;
       points[2 * at + 1] = decoded.point.y;
       scores[at] = decoded.score;
       if (spreads != nullptr) spreads[at] = decoded.spread;
     }
-  }
+  });
 }
 
 }  // namespace handpose

@@ -55,6 +55,7 @@ struct PeakParams {
   PeakMethod method = PeakMethod::kArgmax;
   std::int32_t upsampled_height = 0;  // upsampled_argmax: at least the map's size
   std::int32_t upsampled_width = 0;
+  std::int32_t threads = 1;    // at most so many share a large stack, 1..kMostThreads
   std::int32_t blur_taps = 0;  // dark: odd, 3..kMostBlurTaps
   // The taps, which sum to 1, between zeros: a kernel that moves over kBlurredSide rows may read the same index for
   // all.

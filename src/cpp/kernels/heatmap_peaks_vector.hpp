@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int32_t kStep = 8;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
+constexpr std::uint16_t kHalfInfinity = 0x7c00;
 
 template <typename Stored>
 const Stored* row_of(const HeatmapView& map, std::int32_t y) {
@@ -44,6 +45,27 @@ float largest_of(const Stored* values, std::int32_t count) {
   return largest_lane(larger(larger(most[0], most[1]), larger(most[2], most[3])));
 }
 
+// The same, or, where nothing is above `best`, any value that is not either: that is known sooner of half floats.
+inline float largest_above(const float* values, std::int32_t count, float) { return largest_of(values, count); }
+
+inline float largest_above(const std::uint16_t* values, std::int32_t count, float best) {
+  // Negative values, and NaN with a sign, are negative numbers of 16 bits too, and stay below zero.
+  Half16 most[4] = {zero16(), zero16(), zero16(), zero16()};
+  std::int32_t x = 0;
+  for (; x + 4 * kLanes <= count; x += 4 * kLanes) {
+    for (std::int32_t k = 0; k < 4; ++k) most[k] = larger_bits(load16(values + x + k * kLanes), most[k]);
+  }
+  for (; x + kLanes <= count; x += kLanes) most[0] = larger_bits(load16(values + x), most[0]);
+  if (x < count) {
+    if (x == 0) return largest_of(values, count);
+    most[1] = larger_bits(load16(values + count - kLanes), most[1]);
+  }
+  const std::uint16_t bits = largest_bits(larger_bits(larger_bits(most[0], most[1]), larger_bits(most[2], most[3])));
+  const bool number = bits <= kHalfInfinity;
+  if (number && (bits > 0 || best >= 0)) return load1(&bits);
+  return largest_of(values, count);
+}
+
 // The place of the first value that equals `wanted`, or -1.
 template <typename Stored>
 std::int32_t find_first(const Stored* values, std::int32_t count, float wanted) {
@@ -57,6 +79,24 @@ std::int32_t find_first(const Stored* values, std::int32_t count, float wanted) 
     if (load1(values + x) == wanted) return x;
   }
   return -1;
+}
+
+inline std::int32_t find_peak_in(const float* line, std::int32_t count, float value) {
+  return find_first(line, count, value);
+}
+
+// All values but zero have one pattern of bits each.
+inline std::int32_t find_peak_in(const std::uint16_t* line, std::int32_t count, float value) {
+  std::int32_t x = 0;
+  if (value > 0) {
+    const Half16 wanted = all16(half_bits(value));
+    for (; x + kLanes <= count; x += kLanes) {
+      const int lane = first_equal(load16(line + x), wanted);
+      if (lane < kLanes) return x + lane;
+    }
+  }
+  const std::int32_t place = find_first(line + x, count - x, value);
+  return place < 0 ? -1 : x + place;
 }
 
 // A map as lines to search: its rows, or stretches of a few cache lines' worth where rows follow one another densely.
@@ -91,13 +131,13 @@ MapPeak find_peak_of(const HeatmapView& map) {
   float best = kNone;
   std::int64_t best_line = 0;
   for (std::int64_t line = 0; line < count; ++line) {
-    const float most = largest_of(line_at(line), lines.length_of(line));
+    const float most = largest_above(line_at(line), lines.length_of(line), best);
     best_line = most > best ? line : best_line;
     best = most > best ? most : best;
   }
   // Found in the first line that is searched, unless the largest value is minus infinity, or there is none.
   for (std::int64_t line = best_line; line < count; ++line) {
-    const std::int32_t place = find_first(line_at(line), lines.length_of(line), best);
+    const std::int32_t place = find_peak_in(line_at(line), lines.length_of(line), best);
     if (place < 0) continue;
     const std::int64_t at = line * lines.length + place;
     return {static_cast<std::int32_t>(at % map.width), static_cast<std::int32_t>(at / map.width),
@@ -140,14 +180,38 @@ class Masses {
     }
   }
 
+  bool saw_nan() const { return false; }
   float largest() const { return largest_lane(larger(most_.half[0], most_.half[1])); }
 
  private:
   Sums most_;
 };
 
-// The same of half floats, where none is NaN: most of the work is done on sixteen at once, before they are converted.
-class HalfMasses {
+// The same where none is NaN, compared as integers: the sums alone keep the floating-point units busy.
+template <typename Item>
+class NumberMasses;
+
+template <>
+class NumberMasses<float> {
+ public:
+  using Stored = float;
+
+  void load(const Stored* from, Float8 masses[2]) {
+    for (std::int32_t k = 0; k < 2; ++k) {
+      masses[k] = larger_bits(load8(from + k * kStep), zero8());
+      most_.half[k] = larger_bits(masses[k], most_.half[k]);
+    }
+  }
+
+  bool saw_nan() const { return any_nan(larger_bits(most_.half[0], most_.half[1])); }
+  float largest() const { return largest_lane(larger_bits(most_.half[0], most_.half[1])); }
+
+ private:
+  Sums most_;
+};
+
+template <>
+class NumberMasses<std::uint16_t> {
  public:
   using Stored = std::uint16_t;
 
@@ -165,15 +229,17 @@ class HalfMasses {
   Half16 most_ = zero16();
 };
 
+// Whether the masses were the right kind for the map; `moments` holds nothing of use otherwise.
 template <typename Source>
-FirstMoments first_moments_of(const HeatmapView& map, Source* source) {
+bool sum_first_moments(const HeatmapView& map, FirstMoments* moments) {
+  Source source;
   Sums sum, repeated, sum_x, sum_y;
   for (std::int32_t y = 0; y < map.height; ++y) {
     const auto* row = row_of<typename Source::Stored>(map, y);
     Sums in_row, repeated_in_row;
     const auto add_block = [&](const typename Source::Stored* block) {
       Float8 masses[2];
-      source->load(block, masses);
+      source.load(block, masses);
       for (std::int32_t k = 0; k < 2; ++k) {
         in_row.half[k] = in_row.half[k] + masses[k];
         repeated_in_row.half[k] = repeated_in_row.half[k] + in_row.half[k];
@@ -198,7 +264,15 @@ FirstMoments first_moments_of(const HeatmapView& map, Source* source) {
     const Float8 block_of = sum.half[k] * blocks - repeated.half[k];
     sum_x.half[k] = block_of * all(static_cast<float>(kLanes)) + sum.half[k] * load8(kLaneNumbers + k * kStep);
   }
-  return {sum.total(), sum_x.total(), sum_y.total(), source->largest()};
+  *moments = {sum.total(), sum_x.total(), sum_y.total(), source.largest()};
+  return !source.saw_nan();
+}
+
+template <typename Stored>
+FirstMoments first_moments_of(const HeatmapView& map) {
+  FirstMoments moments{};
+  if (!sum_first_moments<NumberMasses<Stored>>(map, &moments)) sum_first_moments<Masses<Stored>>(map, &moments);
+  return moments;
 }
 
 template <typename Stored>
@@ -274,15 +348,7 @@ MapPeak find_peak(const HeatmapView& map) {
 }
 
 FirstMoments first_moments(const HeatmapView& map) {
-  if (map.half) {
-    HalfMasses masses;
-    const FirstMoments moments = first_moments_of(map, &masses);
-    if (!masses.saw_nan()) return moments;
-    Masses<std::uint16_t> careful;
-    return first_moments_of(map, &careful);
-  }
-  Masses<float> masses;
-  return first_moments_of(map, &masses);
+  return map.half ? first_moments_of<std::uint16_t>(map) : first_moments_of<float>(map);
 }
 
 SecondMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {

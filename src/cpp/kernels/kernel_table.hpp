@@ -10,6 +10,9 @@ namespace handpose {
 
 struct KernelTable {
   Isa isa;
+  // Once per call, before its rows, which threads may share.
+  decltype(&scalar::prepare_linear) prepare_linear;
+  decltype(&scalar::prepare_taps) prepare_taps;
   decltype(&scalar::linear_rows) linear_rows;
   decltype(&scalar::taps_rows) taps_rows;
   decltype(&scalar::rotated_rows) rotated_rows;

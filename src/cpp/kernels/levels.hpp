@@ -10,6 +10,8 @@
 // clang-format off
 #define HANDPOSE_DECLARE_LEVEL(level)                                                                                  \
   namespace level {                                                                                                    \
+  void prepare_linear(PreprocessPlan* plan);                                                                           \
+  void prepare_taps(PreprocessPlan* plan);                                                                             \
   void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                  \
   void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                    \
   void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end);                                 \
@@ -28,6 +30,7 @@ namespace handpose {
 HANDPOSE_DECLARE_LEVEL(scalar)
 #if defined(__x86_64__)
 HANDPOSE_DECLARE_LEVEL(avx2)
+HANDPOSE_DECLARE_LEVEL(avx512)
 #elif defined(__aarch64__)
 HANDPOSE_DECLARE_LEVEL(neon)
 #endif

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "../core/checked_math.hpp"
+#include "../core/thread_pool.hpp"
 #include "kernel_table.hpp"
 #include "preprocess_axis.hpp"
 #include "preprocess_values.hpp"
@@ -55,13 +57,26 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
   table->stride = axis_weight_stride(filter, table->taps);
   table->start = arena->take<std::int32_t>(outputs);
   table->weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
-  if (linear && vertical) table->fractions = arena->take<float>(outputs, 2);
+  if (!linear && !vertical) {
+    table->grouped_weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
+  }
+  if (linear && vertical) table->down = arena->take<std::int16_t>(outputs);
   if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
   if (linear && !vertical) table->shifts = arena->take<std::uint8_t>(outputs);
   if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs / kBlock + 1, kShuffleBytes);
 }
 
 int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1; }
+
+// Takes what is worked on row by row.
+void take_rows(Arena* arena, PreprocessPlan* plan) {
+  if (plan->params.filter != Filter::kLinear) {
+    const std::size_t row = static_cast<std::size_t>(plan->source.width) + kBeyondRow;
+    plan->interleaved = arena->take<std::int16_t>(row, 3);
+    for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
+  }
+  for (float*& row : plan->levels) row = arena->take<float>(static_cast<std::size_t>(plan->out.width) + kBlock);
+}
 
 // Lays the plan out in the arena, first the tables: where they lie depends on what same_geometry compares only.
 void take_plan(Arena* arena, PreprocessPlan* plan) {
@@ -78,14 +93,28 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
   if (!params.image_from_input.axis_aligned()) {
     plan->inside = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
   }
-  if (params.filter != Filter::kLinear) {
-    // Vectors of the horizontal pass reach beyond the last sample, to weights of zero.
-    const auto row = static_cast<std::size_t>(plan->source.width) + 32;
-    plan->interleaved = arena->take<std::int16_t>(row, 3);
-    for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
-  }
-  for (float*& row : plan->levels) row = arena->take<float>(out_width + kBlock);
   plan->border_row = arena->take<unsigned char>(out_width * 3, item_size(plan->out.dtype));
+  const std::size_t before = arena->used();
+  take_rows(arena, plan);
+  plan->thread_bytes = arena->used() - before;
+  for (std::int32_t thread = 1; thread < params.threads; ++thread) {
+    PreprocessPlan other = *plan;
+    take_rows(arena, &other);
+  }
+}
+
+// The plan for one of the threads that share the rows, with working memory of its own.
+PreprocessPlan plan_of_thread(const PreprocessPlan& plan, std::int32_t thread) {
+  PreprocessPlan own = plan;
+  const std::size_t offset = static_cast<std::size_t>(thread) * plan.thread_bytes;
+  const auto move = [offset](auto*& piece) {
+    using Piece = std::remove_reference_t<decltype(piece)>;
+    if (piece != nullptr) piece = reinterpret_cast<Piece>(reinterpret_cast<unsigned char*>(piece) + offset);
+  };
+  move(own.interleaved);
+  for (std::int16_t*& component : own.reduced) move(component);
+  for (float*& row : own.levels) move(row);
+  return own;
 }
 
 // The row that the border makes.
@@ -152,9 +181,7 @@ void fill_tables(PreprocessPlan* plan) {
     fill_axis(axis_map(plan->source, plan->params, plan->out, plane, true), plan->params, &plan->y[plane]);
   }
   if (plan->params.filter != Filter::kLinear) return;
-  plan->paired = pairs_fit(plan->x[0], planes[0].channels);
-  if (tables > 1) plan->paired = plan->paired && pairs_fit(plan->x[1], planes[1].channels);
-  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, plan->paired, &plan->x[plane]);
+  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, &plan->x[plane]);
 }
 
 // Puts the tables into the plan: those of the last call where they are the same.
@@ -164,29 +191,40 @@ void provide_tables(PreprocessPlan* plan, PreprocessTables* kept) {
     fill_tables(plan);
     std::copy(plan->x, plan->x + 2, wanted.x);
     std::copy(plan->y, plan->y + 2, wanted.y);
-    wanted.paired = plan->paired;
     *kept = wanted;
   }
   std::copy(kept->x, kept->x + 2, plan->x);
   std::copy(kept->y, kept->y + 2, plan->y);
-  plan->paired = kept->paired;
 }
 
-void preprocess_upright(const PreprocessPlan& plan) {
+// Calls rows(plan, begin, end) for all rows of the output, which threads share.
+template <typename Rows>
+void share_rows(const PreprocessPlan& plan, const Rows& rows) {
+  share_items(static_cast<std::size_t>(plan.out.height), plan.params.threads,
+              [&](std::int32_t thread, std::size_t begin, std::size_t end) {
+                rows(plan_of_thread(plan, thread), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
+              });
+}
+
+void preprocess_upright(PreprocessPlan plan) {
   // Rows and columns that lie inside the image, the same for all planes.
   const Columns columns{plan.x[0].begin, plan.x[0].end};
   const bool none = columns.begin == columns.end || plan.y[0].begin == plan.y[0].end;
   const std::int32_t width = plan.out.width, height = plan.out.height;
   const std::int32_t top = none ? height : plan.y[0].begin, bottom = none ? height : plan.y[0].end;
-  if (top > 0 || bottom < height || columns.begin > 0 || columns.end < width) {
-    fill_border_row(plan);
-    for (std::int32_t y = 0; y < height; ++y) {
-      copy_border_round(plan, y, y >= top && y < bottom ? columns : Columns{width, width});
-    }
-  }
+  const bool bordered = top > 0 || bottom < height || columns.begin > 0 || columns.end < width;
+  if (bordered) fill_border_row(plan);
   const KernelTable& kernels = active_kernels();
-  if (top < bottom)
-    (plan.params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows)(plan, top, bottom);
+  const bool linear = plan.params.filter == Filter::kLinear;
+  if (top < bottom) (linear ? kernels.prepare_linear : kernels.prepare_taps)(&plan);
+  const auto rows = linear ? kernels.linear_rows : kernels.taps_rows;
+  share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
+    for (std::int32_t y = begin; bordered && y < end; ++y) {
+      copy_border_round(own, y, y >= top && y < bottom ? columns : Columns{width, width});
+    }
+    const std::int32_t first = std::max(begin, top), last = std::min(end, bottom);
+    if (first < last) rows(own, first, last);
+  });
 }
 
 // The columns of a row that lie inside the image along one axis, where coordinate(x) rises or falls with x: also as
@@ -211,23 +249,30 @@ Columns find_inside(std::int32_t width, float step, float base, float size, cons
   return {found.begin, std::max(found.begin, found.end)};
 }
 
-void preprocess_rotated(const PreprocessPlan& plan) {
+// Finds the inside columns of a row and writes the border round them.
+void place_rotated_row(const PreprocessPlan& plan, std::int32_t y) {
   const std::int32_t width = plan.out.width;
+  const RotatedRow row = rotated_row(plan.params.image_from_input, y);
+  const Columns x = find_inside(width, row.step_x, row.base_x, static_cast<float>(plan.source.width),
+                                [&](std::int32_t column) { return row.image_x(column); });
+  const Columns y_inside = find_inside(width, row.step_y, row.base_y, static_cast<float>(plan.source.height),
+                                       [&](std::int32_t column) { return row.image_y(column); });
+  const std::int32_t begin = std::max(x.begin, y_inside.begin);
+  plan.inside[y] = {begin, std::max(begin, std::min(x.end, y_inside.end))};
+  copy_border_round(plan, y, plan.inside[y]);
+}
+
+void preprocess_rotated(const PreprocessPlan& plan) {
   const bool constant = plan.params.border == Border::kConstant;
   if (constant) fill_border_row(plan);
-  for (std::int32_t y = 0; y < plan.out.height; ++y) {
-    plan.inside[y] = {0, width};
-    if (!constant) continue;
-    const RotatedRow row = rotated_row(plan.params.image_from_input, y);
-    const Columns x = find_inside(width, row.step_x, row.base_x, static_cast<float>(plan.source.width),
-                                  [&](std::int32_t column) { return row.image_x(column); });
-    const Columns y_inside = find_inside(width, row.step_y, row.base_y, static_cast<float>(plan.source.height),
-                                         [&](std::int32_t column) { return row.image_y(column); });
-    const std::int32_t begin = std::max(x.begin, y_inside.begin);
-    plan.inside[y] = {begin, std::max(begin, std::min(x.end, y_inside.end))};
-    copy_border_round(plan, y, plan.inside[y]);
-  }
-  active_kernels().rotated_rows(plan, 0, plan.out.height);
+  const KernelTable& kernels = active_kernels();
+  share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
+    for (std::int32_t y = begin; y < end; ++y) {
+      own.inside[y] = {0, own.out.width};
+      if (constant) place_rotated_row(own, y);
+    }
+    kernels.rotated_rows(own, begin, end);
+  });
 }
 
 }  // namespace

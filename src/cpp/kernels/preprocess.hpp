@@ -25,13 +25,20 @@ struct PreprocessParams {
   float scale[3] = {1, 1, 1};  // value = grey level * scale + bias, per output channel
   float bias[3] = {0, 0, 0};
   YuvToRgb yuv{};
+  std::int32_t threads = 1;  // at most so many share a large call, 1..kMostThreads
 };
 
 // Faster levels work on blocks of this many outputs of a row, from AxisTable::begin on. Tables of the x axis go on for
 // a block beyond `end` with copies of the last entry, so that the last block needs no care.
 constexpr std::int32_t kBlock = 8;
 
+// How far vectors of the horizontal pass of "antialias" and "cubic" may reach beyond the last sample of a row.
+constexpr std::size_t kBeyondRow = 64;
+
 constexpr std::int32_t kShuffleBytes = 128;
+
+// Bilinear samples are whole numbers of this part of a grey level: the weights of the four taps sum to 2^14.
+constexpr float kPerSum = 0x1p-14f;
 
 // How one axis of the output reads one axis of a plane. Output i, begin <= i < end, takes source samples
 // start[i] .. start[i] + taps - 1, all inside the plane.
@@ -41,11 +48,16 @@ struct AxisTable {
   std::int32_t taps, stride;
   std::int32_t bits;
   std::int32_t begin, end;
-  float* fractions;  // y axis, linear: {1 - f, f} / 2^14 per output
-  // x axis, linear, for faster levels, which load the two taps of two neighbouring outputs at once. Where that works
-  // for every such pair (PreprocessPlan::paired), offsets[i] of both is where 16 bytes are loaded from a row; else it
-  // is the own first tap, from which 8 bytes are loaded, and those of the neighbour are put behind them. shifts[i] is
-  // where in these 16 bytes the first tap of output i lies.
+  // x axis, taps, for a level that has another order: the weights in that order, and of how many outputs at once.
+  std::int16_t* grouped_weights;
+  std::int32_t grouped_outputs;
+  std::int16_t* down;  // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
+  // x axis, linear, for faster levels, which load the taps of a group of neighbouring outputs at once: of 4, 2 or 1,
+  // the most whose taps always lie within 16 bytes (of 3 channels at most 2). offsets[i] of all outputs of a group is
+  // where 16 bytes are loaded from a row; a group of 1 has its own first tap there, from which 8 bytes are loaded, and
+  // those of every second output are put behind those of the one before. shifts[i] is where in these 16 bytes the first
+  // tap of output i lies.
+  std::int32_t group;
   std::int32_t* offsets;
   std::uint8_t* shifts;
   unsigned char* shuffles;  // kShuffleBytes per block, for what a level makes of the shifts
@@ -63,12 +75,13 @@ struct PreprocessPlan {
   PreprocessParams params;
   TensorView out;
   AxisTable x[2], y[2];       // unused with rotation
-  bool paired;                // linear: see AxisTable
   Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
   std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
   std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
-  float* levels[3];           // one row of the output in grey levels, or of what is sampled from the planes
+  float* levels[3];           // one row of what is sampled from the planes, in kPerSum or in grey levels
   unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
+  // interleaved, reduced and levels are those of the calling thread; those of the next one lie so many bytes on.
+  std::size_t thread_bytes;
 };
 
 // The tables of the last call, in its workspace: a stream of frames of one geometry fills them once.
@@ -82,7 +95,6 @@ struct PreprocessTables {
   Border border{};
   // The tables.
   AxisTable x[2]{}, y[2]{};
-  bool paired = false;
 };
 
 // Bytes of workspace that preprocess needs, or 0 where that cannot be expressed in a size_t.
@@ -90,7 +102,8 @@ std::size_t preprocess_workspace_bytes(const ImageView& source, const Preprocess
 
 // Preconditions: sides 1..kMaxSide; planes as plane_count and plane_channels say and packed within a row; `out` dense
 // and not overlapping the source; `workspace` aligned to 64 bytes; `tables` as the last call with this workspace left
-// them, nothing else having written to it, or new ones. Does not allocate, throw or fail.
+// them, nothing else having written to it, or new ones. The same bits for any number of threads. Does not allocate,
+// throw or fail.
 void preprocess(const ImageView& source, const PreprocessParams& params, const TensorView& out, void* workspace,
                 PreprocessTables* tables);
 

@@ -10,8 +10,8 @@ namespace {
 constexpr std::int32_t kLinearBits = 14;
 // Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
 constexpr std::int32_t kMostBits = 17;
-constexpr std::int32_t kPairBytes = 16;  // of two neighbouring outputs, as AxisTable says
-constexpr double kCubicA = -0.75;        // as cv2.INTER_CUBIC
+constexpr std::int32_t kGroupBytes = 16;  // of neighbouring outputs, as AxisTable says
+constexpr double kCubicA = -0.75;         // as cv2.INTER_CUBIC
 
 double keys_cubic(double distance) {
   const double d = std::fabs(distance);
@@ -41,9 +41,7 @@ void fill_linear(const AxisMap& map, AxisTable* table) {
     table->start[i] = start;
     table->weights[2 * i] = static_cast<std::int16_t>((1 << kLinearBits) - weight);
     table->weights[2 * i + 1] = weight;
-    if (table->fractions == nullptr) continue;
-    table->fractions[2 * i] = static_cast<float>(1 - f) * 0x1p-14f;
-    table->fractions[2 * i + 1] = static_cast<float>(f) * 0x1p-14f;
+    if (table->down != nullptr) table->down[i] = static_cast<std::int16_t>(std::min(std::lrint(f * 32768), 32767L));
   }
 }
 
@@ -74,7 +72,8 @@ std::int32_t weigh_taps(const AxisMap& map, Filter filter, std::int32_t taps, do
   // Pillow's rule: the taps whose centres lie within the support, rounded outwards, cut at the edges.
   const double support = std::max(1.0, std::fabs(map.scale));
   const double low = std::max(std::floor(centre - support + 0.5), 0.0);
-  const double high = std::min(std::floor(centre + support + 0.5), double(map.size));
+  // Never more than 2 * support rounded up; where rounding makes it one more, the last has no weight to speak of.
+  const double high = std::min({std::floor(centre + support + 0.5), double(map.size), low + taps});
   const auto start = static_cast<std::int32_t>(std::min(low, double(map.size - taps)));
   for (auto at = static_cast<std::int32_t>(low); at < static_cast<std::int32_t>(high); ++at) {
     use(at - start, std::max(0.0, 1 - std::fabs(at + 0.5 - centre) / support));
@@ -115,6 +114,14 @@ void fill_taps(const AxisMap& map, Filter filter, AxisTable* table) {
   }
 }
 
+// Whether the taps of every so many neighbouring outputs lie within kGroupBytes of a row.
+bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t group) {
+  for (std::int32_t i = table.begin; i < table.end; i += group) {
+    if ((std::abs(table.start[i + group - 1] - table.start[i]) + 2) * channels > kGroupBytes) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 double AxisMap::clamped_centre(std::int32_t i) const { return std::min(std::max(centre(i), 0.0), extent * 0.5); }
@@ -122,7 +129,7 @@ double AxisMap::clamped_centre(std::int32_t i) const { return std::min(std::max(
 std::int32_t axis_taps(Filter filter, const AxisMap& map) {
   double taps = 2;
   if (filter == Filter::kCubic) taps = 4;
-  if (filter == Filter::kAntialias) taps = 2 * std::ceil(std::max(1.0, std::fabs(map.scale))) + 1;
+  if (filter == Filter::kAntialias) taps = std::ceil(2 * std::max(1.0, std::fabs(map.scale)));  // see weigh_taps
   return static_cast<std::int32_t>(std::min<double>(taps, map.size));
 }
 
@@ -141,23 +148,19 @@ void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* ta
   pad_axis(table);
 }
 
-bool pairs_fit(const AxisTable& table, std::int32_t channels) {
-  for (std::int32_t i = table.begin; i < table.end; i += 2) {
-    if ((std::abs(table.start[i + 1] - table.start[i]) + 2) * channels > kPairBytes) return false;
-  }
-  return true;
-}
-
-void fill_offsets(std::int32_t channels, bool paired, AxisTable* table) {
+void fill_offsets(std::int32_t channels, AxisTable* table) {
   if (table->begin == table->end) return;
-  for (std::int32_t i = table->begin; i < table->end + kBlock - 1; i += 2) {
-    const std::int32_t first = table->start[i] * channels;
-    const std::int32_t second = table->start[i + 1] * channels;
-    const std::int32_t lower = std::min(first, second);
-    table->offsets[i] = paired ? lower : first;
-    table->offsets[i + 1] = paired ? lower : second;
-    table->shifts[i] = static_cast<std::uint8_t>(paired ? first - lower : 0);
-    table->shifts[i + 1] = static_cast<std::uint8_t>(paired ? second - lower : kPairBytes / 2);
+  std::int32_t group = channels == 3 ? 2 : 4;
+  while (group > 1 && !group_fits(*table, channels, group)) group /= 2;
+  table->group = group;
+  for (std::int32_t i = table->begin; i + group <= table->end + kBlock; i += group) {
+    // A falling axis has the last tap lowest.
+    const std::int32_t lower = std::min(table->start[i], table->start[i + group - 1]) * channels;
+    for (std::int32_t k = i; k < i + group; ++k) {
+      table->offsets[k] = lower;
+      table->shifts[k] = static_cast<std::uint8_t>(table->start[k] * channels - lower);
+    }
+    if (group == 1 && (i - table->begin) % 2 == 1) table->shifts[i] = kGroupBytes / 2;
   }
 }
 

@@ -23,12 +23,10 @@ struct AxisMap {
 std::int32_t axis_taps(Filter filter, const AxisMap& map);
 std::int32_t axis_weight_stride(Filter filter, std::int32_t taps);
 
-// Fills start, weights, fractions, begin and end of a table whose `taps` and `stride` are set.
+// Fills start, weights, down, begin and end of a table whose `taps` and `stride` are set.
 void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* table);
 
-// Whether the taps of every two neighbouring outputs lie within 16 bytes of a row, and then what follows from it: see
-// AxisTable. For the x axis of the filter "linear".
-bool pairs_fit(const AxisTable& table, std::int32_t channels);
-void fill_offsets(std::int32_t channels, bool paired, AxisTable* table);
+// Fills group, offsets and shifts: see AxisTable. For the x axis of the filter "linear".
+void fill_offsets(std::int32_t channels, AxisTable* table);
 
 }  // namespace handpose

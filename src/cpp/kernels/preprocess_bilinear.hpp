@@ -1,6 +1,6 @@
 // The filter "linear" of preprocess in blocks; see preprocess_blocks.hpp.
 //
-// V::sample<channels, paired, same_rows> gives the bilinear samples of a block from BlockTaps and BlockWeights.
+// V::sample<channels, group> gives the bilinear samples of a block, in kPerSum, from BlockTaps and BlockWeights.
 #pragma once
 
 #include "preprocess_blocks.hpp"
@@ -15,15 +15,21 @@ struct BlockTaps {
   const std::uint8_t* row0;
   const std::uint8_t* row1;
   const std::int32_t* offsets;
-  const unsigned char* shuffles;  // made by V::fill_shuffles; unused where not paired
+  const unsigned char* shuffles;  // made by V::fill_shuffles; unused in groups of 1
 };
 
-// The weights of the two taps across (first | second << 16), and those of the two rows.
+// The weights of the two taps across (first | second << 16) in the two rows.
 template <typename V>
 struct BlockWeights {
-  typename V::Int across;
-  typename V::Float above, below;
+  typename V::Int above, below;
 };
+
+// From the weights across, which sum to 2^14, and the share of the second row in 1 / 2^15, in both halves of `down`.
+template <typename V>
+HANDPOSE_INLINE BlockWeights<V> weigh_rows(typename V::Int across, typename V::Int down) {
+  const typename V::Int below = V::scale_pairs(across, down);
+  return {V::subtract_pairs(across, below), below};
+}
 
 // The taps of a block, copied, for where a whole load would reach beyond the plane.
 struct CopiedTaps {
@@ -56,8 +62,7 @@ class LinearRow {
     const AxisTable& y_axis = plan.y[plane_index > 0 ? 1 : 0];
     row0_ = plane_.row(y_axis.start[y]);
     row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
-    above_ = V::all(y_axis.fractions[2 * y]);
-    below_ = V::all(y_axis.fractions[2 * y + 1]);
+    down_ = V::all_words(y_axis.down[y]);
     last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - kLoadBytes;
     ahead_ = plane_.row(y_axis.start[y + 2 < y_axis.end ? y + 2 : y]) - row0_;
   }
@@ -66,32 +71,30 @@ class LinearRow {
   bool readable() const { return last_load_ >= static_cast<std::ptrdiff_t>(plane_.width) * kChannels; }
 
   // The block from column x on.
-  template <bool kPaired>
-  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
+  template <int kGroup>
+  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
-    for (int i = 0; i < kBlock; i += kChannels == 3 ? 4 : 8) {
-      __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
-      __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
-    }
-    V::template sample<kChannels, kPaired, true>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
+    __builtin_prefetch(row0_ + ahead_ + offsets_[x]);
+    __builtin_prefetch(row1_ + ahead_ + offsets_[x]);
+    V::template sample<kChannels, kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
   }
 
   // The same where loads may reach too far.
-  template <bool kPaired>
-  void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Float* components) const {
+  template <int kGroup>
+  void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     if (offsets_[x] <= last_load_ && offsets_[x + kBlock - 1] <= last_load_) {
-      return sample<kPaired>(x, shuffles, components);
+      return sample<kGroup>(x, shuffles, components);
     }
     std::int32_t first_taps[kBlock];
     for (std::int32_t i = 0; i < kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
     CopiedTaps copy{};
     const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, first_taps, plane_.width, &copy);
-    V::template sample<kChannels, false, true>(taps, weights(x), components);
+    V::template sample<kChannels, 1>(taps, weights(x), components);
   }
 
  private:
   HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
-    return {V::load_pairs(across_ + 2 * x), above_, below_};
+    return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
   }
 
   const Plane& plane_;
@@ -100,24 +103,31 @@ class LinearRow {
   const std::int16_t* across_;
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
-  typename V::Float above_, below_;
+  typename V::Int down_;
   std::ptrdiff_t last_load_;  // offset from which a load just does not reach beyond the plane
   std::ptrdiff_t ahead_;      // to the row that the output after the next one takes
 };
 
+template <typename V, int kChannels, typename Sink>
+HANDPOSE_INLINE void write_sums(const Sink& sink, std::int32_t x, std::int32_t count, const typename V::Int* sums) {
+  typename V::Float values[3];
+  for (int c = 0; c < kChannels; ++c) values[c] = V::to_float(sums[c]);
+  sink.write(x, count, values);
+}
+
 // The rest of a row, from column x on. The arguments are copies, so that the originals may stay in registers.
-template <typename V, int kChannels, bool kPaired, typename Sink>
+template <typename V, int kChannels, int kGroup, typename Sink>
 HANDPOSE_NOINLINE void sample_rest(const LinearRow<V, kChannels> row, const Sink sink, std::int32_t x, std::int32_t end,
                                    const unsigned char* shuffles) {
   for (; x < end; x += kBlock, shuffles += kShuffleBytes) {
-    typename V::Float components[3];
-    row.template sample_carefully<kPaired>(x, shuffles, components);
-    sink.write(x, end - x, components);
+    typename V::Int components[3];
+    row.template sample_carefully<kGroup>(x, shuffles, components);
+    write_sums<V, kChannels>(sink, x, end - x, components);
   }
 }
 
 // A row of one plane, to a sink.
-template <typename V, int kChannels, bool kPaired, typename Sink>
+template <typename V, int kChannels, int kGroup, typename Sink>
 HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::int32_t y, const Sink& sink) {
   const AxisTable& axis = plan.x[plane > 0 ? 1 : 0];
   const LinearRow<V, kChannels> row(plan, plane, y);
@@ -126,12 +136,12 @@ HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::i
   const std::int32_t end = axis.end;
   if (row.readable()) {
     for (; x + kBlock <= end; x += kBlock, shuffles += kShuffleBytes) {
-      typename V::Float components[3];
-      row.template sample<kPaired>(x, shuffles, components);
-      sink.write(x, kBlock, components);
+      typename V::Int components[3];
+      row.template sample<kGroup>(x, shuffles, components);
+      write_sums<V, kChannels>(sink, x, kBlock, components);
     }
   }
-  if (x < end) sample_rest<V, kChannels, kPaired, Sink>(row, sink, x, end, shuffles);
+  if (x < end) sample_rest<V, kChannels, kGroup, Sink>(row, sink, x, end, shuffles);
 }
 
 template <typename V>
@@ -141,40 +151,46 @@ struct LinearRows {
 
   template <typename Writer>
   void with_writer() const {
-    plan.paired ? run<true, Writer>() : run<false, Writer>();
-  }
-
-  template <bool kPaired, typename Writer>
-  void run() const {
-    if (plan.source.planes[0].channels == 3) {
-      for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kPaired>(plan, 0, y, Writer(plan, y));
-      return;
-    }
+    if (plan.source.planes[0].channels == 3) return plan.x[0].group == 2 ? run<2, Writer>() : run<1, Writer>();
     for (std::int32_t y = begin; y < end; ++y) {
-      for (int i = 0; i < plane_count(plan.source.format); ++i) sample_to_levels<kPaired>(i, y);
-      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end});
+      for (int i = 0; i < plane_count(plan.source.format); ++i) {
+        const std::int32_t group = plan.x[i > 0 ? 1 : 0].group;
+        group == 4 ? sample_to_levels<4>(i, y) : group == 2 ? sample_to_levels<2>(i, y) : sample_to_levels<1>(i, y);
+      }
+      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end}, kPerSum);
     }
   }
 
-  template <bool kPaired>
+  template <int kGroup, typename Writer>
+  void run() const {
+    for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kGroup>(plan, 0, y, Writer(plan, y, kPerSum));
+  }
+
+  template <int kGroup>
   HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
     if (plan.source.planes[plane].channels == 1) {
-      sample_linear<V, 1, kPaired>(plan, plane, y, LevelsSink<V, 1>(plan.levels + plane));
+      sample_linear<V, 1, kGroup>(plan, plane, y, LevelsSink<V, 1>(plan.levels + plane));
     } else {
-      sample_linear<V, 2, kPaired>(plan, plane, y, LevelsSink<V, 2>(plan.levels + plane));
+      sample_linear<V, 2, kGroup>(plan, plane, y, LevelsSink<V, 2>(plan.levels + plane));
     }
   }
 };
 
+// Makes the shuffles of all blocks: once per call, as threads may share its rows.
 template <typename V>
-void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  for (int table = 0; plan.paired && table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
+void prepare_linear_of(const PreprocessPlan& plan) {
+  for (int table = 0; table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
     const AxisTable& axis = plan.x[table];
+    if (axis.group == 1) continue;
     unsigned char* shuffles = axis.shuffles;
     for (std::int32_t x = axis.begin; x < axis.end; x += kBlock, shuffles += kShuffleBytes) {
-      V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, shuffles);
+      V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, axis.group, shuffles);
     }
   }
+}
+
+template <typename V>
+void linear_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   run_with_writer<V>(plan.out, LinearRows<V>{plan, begin, end});
 }
 

@@ -43,30 +43,33 @@ class LevelsSink {
   float* rows_[3];
 };
 
-// Row y of the output: normalises. The components of the source are the output channels, in their order or
-// in reverse.
+// Row y of the output: normalises values in `unit` grey levels, a power of two. The components of the source are the
+// output channels, in their order or in reverse.
 template <typename V, DType kDType, Layout kLayout>
 class BlockWriter {
  public:
-  BlockWriter(const PreprocessPlan& plan, std::int32_t y) : reversed_(channels_reversed(plan)) {
+  BlockWriter(const PreprocessPlan& plan, std::int32_t y, float unit) : reversed_(channels_reversed(plan)) {
     const auto width = static_cast<std::size_t>(plan.out.width);
     const std::size_t area = width * static_cast<std::size_t>(plan.out.height);
     unsigned char* const row =
         static_cast<unsigned char*>(plan.out.data) + static_cast<std::size_t>(y) * width * kPixel;
     for (std::size_t c = 0; c < 3; ++c) {
       const std::size_t channel = reversed_ ? 2 - c : c;
-      scale_[c] = V::all(plan.params.scale[channel]);
+      scale_[c] = V::all(plan.params.scale[channel] * unit);
       bias_[c] = V::all(plan.params.bias[channel]);
       rows_[c] = kInterleaved ? row : row + channel * area * kItem;
-      plain_ = plain_ && plan.params.scale[c] == 1.0f && plan.params.bias[c] == 0.0f;
+      plain_ = plain_ && plan.params.bias[c] == 0.0f;
     }
   }
 
-  // The eight columns from x on, or `count` if that is less: the grey levels of each component.
-  HANDPOSE_INLINE void write(std::int32_t x, std::int32_t count, const typename V::Float* levels) const {
+  // The eight columns from x on, or `count` if that is less: the values of each component.
+  HANDPOSE_INLINE void write(std::int32_t x, std::int32_t count, const typename V::Float* values) const {
     using Float = typename V::Float;
     Float v[3];
-    for (int c = 0; c < 3; ++c) v[c] = plain_ ? levels[c] : V::add(V::multiply(levels[c], scale_[c]), bias_[c]);
+    for (int c = 0; c < 3; ++c) {
+      v[c] = V::multiply(values[c], scale_[c]);
+      if (!plain_) v[c] = V::add(v[c], bias_[c]);
+    }
     const std::size_t at = static_cast<std::size_t>(x) * kPixel;
     if (kInterleaved) {
       const Float pixels[3] = {reversed_ ? v[2] : v[0], v[1], reversed_ ? v[0] : v[2]};
@@ -113,35 +116,31 @@ class BlockWriter {
   }
 
   bool reversed_;
-  bool plain_ = kDType == DType::kUint8;  // grey levels are written as they are, as is usual for bytes
+  bool plain_ = kDType == DType::kUint8;  // nothing to add, as is usual for bytes
   unsigned char* rows_[3];                // column 0 of what each component is written to
   typename V::Float scale_[3], bias_[3];
 };
 
-template <typename V>
-HANDPOSE_INLINE typename V::Float clamp_block(typename V::Float value) {
-  return V::clamp(value, V::all(0.0f), V::all(255.0f));
-}
-
-// Y, U, V -> R, G, B.
+// Y, U, V -> R, G, B in grey levels.
 template <typename V>
 HANDPOSE_INLINE void to_rgb(const YuvToRgb& k, typename V::Float* c) {
   using Float = typename V::Float;
-  const Float luma = V::multiply(V::subtract(c[0], V::all(k.offset)), V::all(k.scale));
-  const Float u = V::subtract(c[1], V::all(128.0f));
-  const Float v = V::subtract(c[2], V::all(128.0f));
-  const Float green = V::add(V::add(luma, V::multiply(V::all(k.g_u), u)), V::multiply(V::all(k.g_v), v));
-  c[0] = clamp_block<V>(V::add(luma, V::multiply(V::all(k.r_v), v)));
-  c[1] = clamp_block<V>(green);
-  c[2] = clamp_block<V>(V::add(luma, V::multiply(V::all(k.b_u), u)));
+  const Float luma = V::multiply(c[0], V::all(k.scale));
+  const Float red = V::add(V::multiply(c[2], V::all(k.r_v)), V::all(k.red));
+  const Float green = V::add(V::multiply(c[1], V::all(k.g_u)), V::all(k.green));
+  const Float blue = V::add(V::multiply(c[1], V::all(k.b_u)), V::all(k.blue));
+  c[1] = V::clamp_levels(V::add(V::add(luma, green), V::multiply(c[2], V::all(k.g_v))));
+  c[0] = V::clamp_levels(V::add(luma, red));
+  c[2] = V::clamp_levels(V::add(luma, blue));
 }
 
-// Writes a row: what is sampled from the planes, in plan.levels, -> output. Columns in blocks from begin on.
+// Writes a row: what is sampled from the planes, in plan.levels and in `unit` grey levels, -> output. Columns in blocks
+// from begin on.
 template <typename V, typename Writer>
-HANDPOSE_NOINLINE void write_row(const PreprocessPlan& plan, std::int32_t y, Columns columns) {
-  const Writer writer(plan, y);
-  const YuvToRgb yuv = plan.params.yuv;
+HANDPOSE_NOINLINE void write_row(const PreprocessPlan& plan, std::int32_t y, Columns columns, float unit) {
   const bool gray = plan.source.format == PixelFormat::kGray8, convert = is_yuv(plan.source.format);
+  const Writer writer(plan, y, convert ? 1.0f : unit);
+  const YuvToRgb yuv = yuv_in_units(plan.params.yuv, unit);
   const float* const from[3] = {plan.levels[0], plan.levels[gray ? 0 : 1], plan.levels[gray ? 0 : 2]};
   for (std::int32_t x = columns.begin; x < columns.end; x += kBlock) {
     typename V::Float levels[3] = {V::load(from[0] + x), V::load(from[1] + x), V::load(from[2] + x)};

@@ -46,6 +46,27 @@ struct Neon {
     return {{vminq_s32(v.val[0], vdupq_n_s32(most)), vminq_s32(v.val[1], vdupq_n_s32(most))}};
   }
 
+  // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
+  // zero.
+  HANDPOSE_INLINE static Float clamp_levels(Float v) {
+    return {{clamp_four_levels(v.val[0]), clamp_four_levels(v.val[1])}};
+  }
+
+  // Words, two to a pair.
+  HANDPOSE_INLINE static Int all_words(std::int16_t word) {
+    const int32x4_t words = vreinterpretq_s32_s16(vdupq_n_s16(word));
+    return {{words, words}};
+  }
+  HANDPOSE_INLINE static Int double_words(Int low) {
+    return {{vsliq_n_s32(low.val[0], low.val[0], 16), vsliq_n_s32(low.val[1], low.val[1], 16)}};
+  }
+  HANDPOSE_INLINE static Int scale_pairs(Int pairs, Int share) {
+    return {{scale_four(pairs.val[0], share.val[0]), scale_four(pairs.val[1], share.val[1])}};
+  }
+  HANDPOSE_INLINE static Int subtract_pairs(Int a, Int b) {
+    return {{subtract_four(a.val[0], b.val[0]), subtract_four(a.val[1], b.val[1])}};
+  }
+
   // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
   HANDPOSE_INLINE static Int weight_pairs(Int second) {
     return {{pair_weights(second.val[0]), pair_weights(second.val[1])}};
@@ -87,47 +108,40 @@ struct Neon {
     vst3_u8(to, pixels);
   }
 
-  static void fill_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
-    for (int group = 0; group < 2; ++group) {
-      const Shuffles made = make_shuffles(vld1_u8(shifts), group, channels);
-      vst1q_u8(to + 32 * group, made.first);
-      vst1q_u8(to + 32 * group + 16, made.second);
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, int group, unsigned char* to) {
+    for (int half = 0; half < 2; ++half, to += 32) {
+      const Shuffles made = make_shuffles(vld1_u8(shifts), half, channels, group);
+      vst1q_u8(to, made.first);
+      vst1q_u8(to + 16, made.second);
     }
   }
 
   // The bilinear samples of a block: channel c of the plane to components[c].
-  template <int kChannels, bool kPaired, bool kSameRows>
-  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Float* components) {
-    for (int group = 0; group < 2; ++group) {
+  template <int kChannels, int kGroup>
+  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
+    for (int half = 0; half < 2; ++half) {
       Shuffles shuffles;
-      if (kPaired) {
-        shuffles = {vld1q_u8(taps.shuffles + 32 * group), vld1q_u8(taps.shuffles + 32 * group + 16)};
+      if (kGroup > 1) {
+        shuffles = {vld1q_u8(taps.shuffles + 32 * half), vld1q_u8(taps.shuffles + 32 * half + 16)};
       } else {
-        shuffles = make_shuffles(vcreate_u8(0x0800080008000800), group, kChannels);
+        shuffles = make_shuffles(vcreate_u8(0x0800080008000800), half, kChannels, kGroup);
       }
-      const uint32x4_t across = vreinterpretq_u32_s32(w.across.val[group]);
-      const uint16x4_t weights[2] = {vmovn_u32(across), vshrn_n_u32(across, 16)};
-      uint32x4_t top[3], bottom[3];
-      sum_across<kChannels, kPaired>(taps.row0, taps.offsets + 4 * group, shuffles, weights, top);
-      sum_across<kChannels, kPaired>(taps.row1, taps.offsets + 4 * group, shuffles, weights, bottom);
-      for (int c = 0; c < kChannels; ++c) {
-        components[c].val[group] = vaddq_f32(vmulq_f32(vcvtq_f32_u32(top[c]), w.above.val[group]),
-                                             vmulq_f32(vcvtq_f32_u32(bottom[c]), w.below.val[group]));
-      }
+      uint32x4_t sums[3] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
+      add_taps<kChannels, kGroup>(taps.row0, taps.offsets + 4 * half, shuffles, w.above.val[half], sums);
+      add_taps<kChannels, kGroup>(taps.row1, taps.offsets + 4 * half, shuffles, w.below.val[half], sums);
+      for (int c = 0; c < kChannels; ++c) components[c].val[half] = vreinterpretq_s32_u32(sums[c]);
     }
   }
 
   // Sums over rows: `count` columns to `to`.
   static void reduce_rows(const WeightedRows& rows, std::int32_t count, std::int16_t* to) {
-    constexpr std::int32_t kColumns = 16;
     std::int32_t at = 0;
-    if (count < kColumns) {
+    for (; at + 32 <= count; at += 32) reduce_columns<4>(rows, at, to + at);
+    for (; at + 8 <= count; at += 8) reduce_columns<1>(rows, at, to + at);
+    if (at < count && count >= 8) {
+      reduce_columns<1>(rows, count - 8, to + count - 8);  // again some of the columns before
+    } else {
       for (; at < count; ++at) to[at] = reduce_column(rows, at);
-    }
-    while (at < count) {
-      if (at > count - kColumns) at = count - kColumns;  // again some of the columns before
-      reduce_columns(rows, at, to + at);
-      at += kColumns;
     }
   }
 
@@ -149,58 +163,102 @@ struct Neon {
     }
   }
 
-  // Weighted sums of the samples of a row, clamped to whole grey levels; writes whole blocks.
+  static void fill_weights(AxisTable*) {}
+
+  // Weighted sums of the samples of rows, clamped to whole grey levels; writes whole blocks.
+  template <int kChannels>
+  static void weigh_rows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
+    for (int c = 0; c < kChannels; ++c) weigh_row(rows[c], axis, to[c]);
+  }
+
+ private:
   static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
-    const std::int32_t taps = axis.stride, last = axis.end;
+    if (axis.stride == 8) return weigh_outputs<8>(row, axis, to);
+    if (axis.stride == 16) return weigh_outputs<16>(row, axis, to);
+    weigh_outputs<0>(row, axis, to);
+  }
+
+  // `kTaps`: the weights of an output, a multiple of eight; 0 where only the table says how many.
+  template <std::int32_t kTaps>
+  HANDPOSE_INLINE static void weigh_outputs(const std::int16_t* row, const AxisTable& axis, float* to) {
+    const std::int32_t taps = kTaps > 0 ? kTaps : axis.stride;
     const int shift = 6 + axis.bits;
-    for (std::int32_t x = axis.begin; x < last; x += 4) {
-      const std::int16_t* const weights = axis.weights + static_cast<std::ptrdiff_t>(x) * taps;
-      int32x4_t sums[4];
-      for (int i = 0; i < 4; ++i) sums[i] = weigh(row + axis.start[x + i], weights + i * taps, taps);
-      const int32x4_t sum = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
-      const int32x4_t level = vshlq_s32(vaddq_s32(sum, vdupq_n_s32(1 << (shift - 1))), vdupq_n_s32(-shift));
+    const int32x4_t half = vdupq_n_s32(1 << (shift - 1)), down = vdupq_n_s32(-shift);
+    const std::int16_t* weights = axis.weights + static_cast<std::ptrdiff_t>(axis.begin) * taps;
+    for (std::int32_t x = axis.begin; x < axis.end; x += 4, weights += 4 * taps) {
+      const std::int32_t* const start = axis.start + x;
+      const int32x4_t first = weigh(row + start[0], weights, taps);
+      const int32x4_t second = weigh(row + start[1], weights + taps, taps);
+      const int32x4_t third = weigh(row + start[2], weights + 2 * taps, taps);
+      const int32x4_t fourth = weigh(row + start[3], weights + 3 * taps, taps);
+      const int32x4_t sum = vpaddq_s32(vpaddq_s32(first, second), vpaddq_s32(third, fourth));
+      const int32x4_t level = vshlq_s32(vaddq_s32(sum, half), down);
       vst1q_f32(to + x, vcvtq_f32_s32(vminq_s32(vmaxq_s32(level, vdupq_n_s32(0)), vdupq_n_s32(255))));
     }
   }
 
- private:
-  // Byte indices of four outputs into 32 bytes, two pairs: the first taps of channel 0, of channel 1 and so on; the
-  // second taps likewise.
+  // Byte indices of four outputs into the bytes of a group of four, or into 32 bytes, those of two pairs: the first
+  // taps of channel 0, of channel 1 and so on; the second taps likewise.
   struct Shuffles {
     uint8x16_t first, second;
   };
 
-  HANDPOSE_INLINE static Shuffles make_shuffles(uint8x8_t shifts, int group, int channels) {
+  HANDPOSE_INLINE static Shuffles make_shuffles(uint8x8_t shifts, int half, int channels, int group) {
     const uint32x2_t fours = vreinterpret_u32_u8(shifts);
-    const uint32x4_t four = group == 0 ? vdupq_lane_u32(fours, 0) : vdupq_lane_u32(fours, 1);
+    const uint32x4_t four = half == 0 ? vdupq_lane_u32(fours, 0) : vdupq_lane_u32(fours, 1);
+    const uint8x16_t quad = vcombine_u8(vcreate_u8(0x0101010100000000), vcreate_u8(0x0303030302020202));
     const uint8x16_t pairs = vcombine_u8(vcreate_u8(0x1111010110100000), vcreate_u8(0x1313030312120202));
-    const uint8x16_t first = vaddq_u8(vreinterpretq_u8_u32(four), pairs);
+    const uint8x16_t first = vaddq_u8(vreinterpretq_u8_u32(four), group == 4 ? quad : pairs);
     return {first, vaddq_u8(first, vdupq_n_u8(static_cast<std::uint8_t>(channels)))};
   }
 
-  // The sums of both taps across, for four outputs.
-  template <int kChannels, bool kPaired>
-  HANDPOSE_INLINE static void sum_across(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
-                                         const uint16x4_t* weights, uint32x4_t* sums) {
+  // Adds the weighted taps of one row, for four outputs.
+  template <int kChannels, int kGroup>
+  HANDPOSE_INLINE static void add_taps(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
+                                       int32x4_t weight_pairs, uint32x4_t* sums) {
     uint8x16x2_t pairs;
-    if (kPaired) {
+    if (kGroup == 4) {
+      pairs.val[0] = vld1q_u8(row + at[0]);
+    } else if (kGroup == 2) {
       pairs = {{vld1q_u8(row + at[0]), vld1q_u8(row + at[2])}};
     } else {
       pairs = {{vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1])),
                 vcombine_u8(vld1_u8(row + at[2]), vld1_u8(row + at[3]))}};
     }
-    const uint8x16_t first = vqtbl2q_u8(pairs, shuffles.first), second = vqtbl2q_u8(pairs, shuffles.second);
+    const uint32x4_t both = vreinterpretq_u32_s32(weight_pairs);
+    const uint16x4_t weights[2] = {vmovn_u32(both), vshrn_n_u32(both, 16)};
+    uint8x16_t first, second;
+    if (kGroup == 4) {
+      first = vqtbl1q_u8(pairs.val[0], shuffles.first);
+      second = vqtbl1q_u8(pairs.val[0], shuffles.second);
+    } else {
+      first = vqtbl2q_u8(pairs, shuffles.first);
+      second = vqtbl2q_u8(pairs, shuffles.second);
+    }
     const uint16x8_t first01 = vmovl_u8(vget_low_u8(first)), second01 = vmovl_u8(vget_low_u8(second));
-    sums[0] = sum_taps(vget_low_u16(first01), vget_low_u16(second01), weights);
-    if (kChannels > 1) sums[1] = sum_taps(vget_high_u16(first01), vget_high_u16(second01), weights);
+    sums[0] = add_two(sums[0], vget_low_u16(first01), vget_low_u16(second01), weights);
+    if (kChannels > 1) sums[1] = add_two(sums[1], vget_high_u16(first01), vget_high_u16(second01), weights);
     if (kChannels < 3) return;
     const uint16x4_t first2 = vget_low_u16(vmovl_u8(vget_high_u8(first)));
     const uint16x4_t second2 = vget_low_u16(vmovl_u8(vget_high_u8(second)));
-    sums[2] = sum_taps(first2, second2, weights);
+    sums[2] = add_two(sums[2], first2, second2, weights);
   }
 
-  HANDPOSE_INLINE static uint32x4_t sum_taps(uint16x4_t first, uint16x4_t second, const uint16x4_t* weights) {
-    return vmlal_u16(vmull_u16(first, weights[0]), second, weights[1]);
+  HANDPOSE_INLINE static uint32x4_t add_two(uint32x4_t sum, uint16x4_t first, uint16x4_t second,
+                                            const uint16x4_t* weights) {
+    return vmlal_u16(vmlal_u16(sum, first, weights[0]), second, weights[1]);
+  }
+
+  HANDPOSE_INLINE static float32x4_t clamp_four_levels(float32x4_t v) {
+    const int32x4_t bits = vmaxq_s32(vreinterpretq_s32_f32(v), vdupq_n_s32(0));
+    return vreinterpretq_f32_s32(vminq_s32(bits, vreinterpretq_s32_f32(vdupq_n_f32(255.0f))));
+  }
+
+  HANDPOSE_INLINE static int32x4_t scale_four(int32x4_t pairs, int32x4_t share) {
+    return vreinterpretq_s32_s16(vqrdmulhq_s16(vreinterpretq_s16_s32(pairs), vreinterpretq_s16_s32(share)));
+  }
+  HANDPOSE_INLINE static int32x4_t subtract_four(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_s16(vsubq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
   }
 
   // Not vminq and vmaxq: they give a zero of either sign the other one's.
@@ -221,24 +279,25 @@ struct Neon {
     return vqmovn_u16(vcombine_u16(vqmovn_u32(vcvtnq_u32_f32(v.val[0])), vqmovn_u32(vcvtnq_u32_f32(v.val[1]))));
   }
 
+  // The sums of eight times kEights columns: more at once share the weights and the loop over the rows.
+  template <std::size_t kEights>
   HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
-    const std::uint8_t* row = rows.row + column;
-    int32x4_t sums[4];
-    for (int32x4_t& sum : sums) sum = vdupq_n_s32(1 << (rows.drop - 1));
+    const std::uint8_t* row = rows.first + column;
+    int32x4_t low[kEights], high[kEights];
+    for (std::size_t i = 0; i < kEights; ++i) low[i] = high[i] = vdupq_n_s32(1 << (rows.drop - 1));
     for (std::int32_t k = 0; k < rows.taps; ++k, row += rows.pitch_bytes) {
-      const uint8x16_t bytes16 = vld1q_u8(row);
-      const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes16)));
-      const int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(bytes16)));
-      const std::int16_t weight = rows.weights[k];
-      sums[0] = vmlal_n_s16(sums[0], vget_low_s16(low), weight);
-      sums[1] = vmlal_n_s16(sums[1], vget_high_s16(low), weight);
-      sums[2] = vmlal_n_s16(sums[2], vget_low_s16(high), weight);
-      sums[3] = vmlal_n_s16(sums[3], vget_high_s16(high), weight);
+      const int16x8_t weight = vld1q_dup_s16(rows.weights + k);
+      for (std::size_t i = 0; i < kEights; ++i) {
+        const int16x8_t eight = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(row + 8 * i)));
+        low[i] = vmlal_s16(low[i], vget_low_s16(eight), vget_low_s16(weight));
+        high[i] = vmlal_high_s16(high[i], eight, weight);
+      }
     }
     const int32x4_t drop = vdupq_n_s32(-rows.drop);
-    for (int32x4_t& sum : sums) sum = vshlq_s32(sum, drop);
-    vst1q_s16(to, vcombine_s16(vmovn_s32(sums[0]), vmovn_s32(sums[1])));
-    vst1q_s16(to + 8, vcombine_s16(vmovn_s32(sums[2]), vmovn_s32(sums[3])));
+    for (std::size_t i = 0; i < kEights; ++i) {
+      const int16x4_t first = vmovn_s32(vshlq_s32(low[i], drop));
+      vst1q_s16(to + 8 * i, vmovn_high_s32(first, vshlq_s32(high[i], drop)));
+    }
   }
 
   // Partial sums of weighted samples, a multiple of eight.
@@ -247,13 +306,17 @@ struct Neon {
     for (std::int32_t k = 0; k < taps; k += 8) {
       const int16x8_t sample = vld1q_s16(samples + k), weight = vld1q_s16(weights + k);
       sum = vmlal_s16(sum, vget_low_s16(sample), vget_low_s16(weight));
-      sum = vmlal_s16(sum, vget_high_s16(sample), vget_high_s16(weight));
+      sum = vmlal_high_s16(sum, sample, weight);
     }
     return sum;
   }
 };
 
 }  // namespace
+
+void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Neon>(*plan); }
+
+void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Neon>(plan); }
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   linear_rows_of<Neon>(plan, begin, end);

@@ -44,15 +44,14 @@ class RotatedPlane {
     typename V::Int column, row;
     const Float fx = split(V::multiply(image_x, V::all(to_plane_)), width_, &column);
     const Float fy = split(V::multiply(image_y, V::all(to_plane_)), height_, &row);
-    const Float unit = V::all(0x1p-14f);
-    place->weights = {V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
-                      V::multiply(V::subtract(V::all(1.0f), fy), unit), V::multiply(fy, unit)};
+    place->weights = weigh_rows<V>(V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
+                                   V::double_words(V::at_most(V::round(V::multiply(fy, V::all(32768.0f))), 32767)));
     place->readable = V::store_offsets(V::template offsets<kChannels>(row, pitch_, column), last_load_, place->offsets);
   }
 
-  HANDPOSE_INLINE void sample(const BlockPlace<V>& place, Float* components) const {
+  HANDPOSE_INLINE void sample(const BlockPlace<V>& place, typename V::Int* components) const {
     if (place.readable) {
-      V::template sample<kChannels, false, false>({row0_, row1_, place.offsets, nullptr}, place.weights, components);
+      V::template sample<kChannels, 1>({row0_, row1_, place.offsets, nullptr}, place.weights, components);
     } else {
       sample_copied(place, components);
     }
@@ -67,10 +66,10 @@ class RotatedPlane {
     return V::subtract(position, V::to_float(*first));
   }
 
-  HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, Float* components) const {
+  HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, typename V::Int* components) const {
     CopiedTaps copy{};
     const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, place.offsets, width_, &copy);
-    V::template sample<kChannels, false, false>(taps, place.weights, components);
+    V::template sample<kChannels, 1>(taps, place.weights, components);
   }
 
   const std::uint8_t* row0_;
@@ -94,9 +93,9 @@ HANDPOSE_INLINE void sample_rotated(const PreprocessPlan& plan, int plane, std::
     for (std::int32_t i = 0; i < count; ++i) sampler.locate(row, left + i * kBlock, &places[i]);
     for (std::int32_t i = 0; i < count; ++i) {
       const std::int32_t x = left + i * kBlock;
-      typename V::Float components[3];
+      typename V::Int components[3];
       sampler.sample(places[i], components);
-      sink.write(x, end - x, components);
+      write_sums<V, kChannels>(sink, x, end - x, components);
     }
   }
 }
@@ -109,12 +108,12 @@ struct RotatedRows {
   template <typename Writer>
   void with_writer() const {
     if (plan.source.planes[0].channels == 3) {
-      for (std::int32_t y = begin; y < end; ++y) sample_rotated<V, 3>(plan, 0, y, Writer(plan, y));
+      for (std::int32_t y = begin; y < end; ++y) sample_rotated<V, 3>(plan, 0, y, Writer(plan, y, kPerSum));
       return;
     }
     for (std::int32_t y = begin; y < end; ++y) {
       for (int i = 0; i < plane_count(plan.source.format); ++i) sample_to_levels(i, y);
-      write_row<V, Writer>(plan, y, plan.inside[y]);
+      write_row<V, Writer>(plan, y, plan.inside[y], kPerSum);
     }
   }
 

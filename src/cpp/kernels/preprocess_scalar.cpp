@@ -10,7 +10,7 @@ namespace handpose {
 namespace scalar {
 namespace {
 
-// Where the components of a plane go: to rows of grey levels, by the format and the order of the output channels.
+// Where the components of a plane go: to rows, by the format and the order of the output channels.
 struct Targets {
   float* of[3];
 };
@@ -22,17 +22,15 @@ Targets component_rows(const PreprocessPlan& plan) {
                   : Targets{{plan.levels[0], plan.levels[1], plan.levels[2]}};
 }
 
-// Y, U, V in the three rows become R, G, B in the order of the output channels.
-void convert_yuv(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  const YuvToRgb& k = plan.params.yuv;
+// Y, U, V in the three rows, in `unit` grey levels, become R, G, B in the order of the output channels.
+void convert_yuv(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end, float unit) {
+  const YuvToRgb k = yuv_in_units(plan.params.yuv, unit);
   const bool rgb = plan.params.channel_order == ChannelOrder::kRgb;
   for (std::int32_t x = begin; x < end; ++x) {
-    const float luma = (plan.levels[0][x] - k.offset) * k.scale;
-    const float u = plan.levels[1][x] - 128.0f;
-    const float v = plan.levels[2][x] - 128.0f;
-    const float red = clamp_level(luma + k.r_v * v);
-    const float green = clamp_level((luma + k.g_u * u) + k.g_v * v);
-    const float blue = clamp_level(luma + k.b_u * u);
+    const float y = plan.levels[0][x], u = plan.levels[1][x], v = plan.levels[2][x];
+    const float red = clamp_level(k.scale * y + (k.r_v * v + k.red));
+    const float green = clamp_level((k.scale * y + (k.g_u * u + k.green)) + k.g_v * v);
+    const float blue = clamp_level(k.scale * y + (k.b_u * u + k.blue));
     plan.levels[0][x] = rgb ? red : blue;
     plan.levels[1][x] = green;
     plan.levels[2][x] = rgb ? blue : red;
@@ -40,7 +38,7 @@ void convert_yuv(const PreprocessPlan& plan, std::int32_t begin, std::int32_t en
 }
 
 // Normalises and writes columns begin <= x < end of row y.
-void write_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end) {
+void write_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end, float unit) {
   const TensorView& out = plan.out;
   const auto width = static_cast<std::size_t>(out.width);
   const std::size_t row = static_cast<std::size_t>(y) * width;
@@ -50,22 +48,23 @@ void write_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, s
     const std::size_t first = planar ? c * area + row : row * 3 + c;
     const std::size_t step = planar ? 1 : 3;
     for (std::int32_t x = begin; x < end; ++x) {
-      const float value = plan.levels[c][x] * plan.params.scale[c] + plan.params.bias[c];
+      const float value = plan.levels[c][x] * (plan.params.scale[c] * unit) + plan.params.bias[c];
       store_value(out.data, out.dtype, first + static_cast<std::size_t>(x) * step, value);
     }
   }
 }
 
-// After the planes have been sampled: colour, then normalise and write the row.
-void finish_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end) {
-  if (is_yuv(plan.source.format)) {
-    convert_yuv(plan, begin, end);
+// After the planes have been sampled, in `unit` grey levels: colour, then normalise and write the row.
+void finish_row(const PreprocessPlan& plan, std::int32_t y, std::int32_t begin, std::int32_t end, float unit) {
+  const bool convert = is_yuv(plan.source.format);
+  if (convert) {
+    convert_yuv(plan, begin, end, unit);
   } else if (plan.source.format == PixelFormat::kGray8) {
     const std::size_t bytes = static_cast<std::size_t>(end - begin) * sizeof(float);
     std::memcpy(plan.levels[1] + begin, plan.levels[0] + begin, bytes);
     std::memcpy(plan.levels[2] + begin, plan.levels[0] + begin, bytes);
   }
-  write_row(plan, y, begin, end);
+  write_row(plan, y, begin, end, convert ? 1.0f : unit);
 }
 
 // Calls sample(plane, which tables, targets) for every plane of the source.
@@ -81,22 +80,27 @@ void for_each_plane(const PreprocessPlan& plan, const Sample& sample) {
   }
 }
 
+// The weighted sum of two pixels across and two rows, in kPerSum; `second` is the weight of the second pixel in
+// 1 / 2^14, `down` that of the second row in 1 / 2^15.
+float blend(std::int32_t p00, std::int32_t p01, std::int32_t p10, std::int32_t p11, std::int32_t second,
+            std::int32_t down) {
+  const std::int32_t first = 16384 - second;
+  const std::int32_t below0 = (first * down + 16384) >> 15, below1 = (second * down + 16384) >> 15;
+  const std::int32_t sum = p00 * (first - below0) + p01 * (second - below1) + p10 * below0 + p11 * below1;
+  return static_cast<float>(sum);  // below 2^22
+}
+
 void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis, std::int32_t y,
                    const Targets& rows) {
   const std::int32_t top = y_axis.start[y];
   const std::uint8_t* row0 = plane.row(top);
   const std::uint8_t* row1 = y_axis.taps == 2 ? plane.row(top + 1) : row0;
-  const float a0 = y_axis.fractions[2 * y];
-  const float a1 = y_axis.fractions[2 * y + 1];
   const std::int32_t next = x_axis.taps == 2 ? plane.channels : 0;
   for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
-    const std::int32_t w0 = x_axis.weights[2 * x];
-    const std::int32_t w1 = x_axis.weights[2 * x + 1];
     const std::int32_t at = x_axis.start[x] * plane.channels;
-    for (std::int32_t c = 0; c < plane.channels; ++c) {
-      const std::int32_t d0 = row0[at + c] * w0 + row0[at + c + next] * w1;
-      const std::int32_t d1 = row1[at + c] * w0 + row1[at + c + next] * w1;
-      rows.of[c][x] = static_cast<float>(d0) * a0 + static_cast<float>(d1) * a1;
+    for (std::int32_t c = at; c < at + plane.channels; ++c) {
+      rows.of[c - at][x] =
+          blend(row0[c], row0[c + next], row1[c], row1[c + next], x_axis.weights[2 * x + 1], y_axis.down[y]);
     }
   }
 }
@@ -146,21 +150,17 @@ LinearTap linear_tap(float c, std::int32_t size) {
 void sample_point(const Plane& plane, float cx, float cy, float* const values[3]) {
   const LinearTap tx = linear_tap(cx, plane.width);
   const LinearTap ty = linear_tap(cy, plane.height);
-  const auto w1 = static_cast<std::int32_t>(std::lrint(tx.fraction * 16384.0f));
-  const std::int32_t w0 = 16384 - w1;
-  const float a1 = ty.fraction * 0x1p-14f;
-  const float a0 = (1.0f - ty.fraction) * 0x1p-14f;
+  const auto second = static_cast<std::int32_t>(std::lrint(tx.fraction * 16384.0f));
+  const auto down = static_cast<std::int32_t>(std::lrint(ty.fraction * 32768.0f));
   const std::uint8_t* row0 = plane.row(ty.at) + tx.at * plane.channels;
   const std::uint8_t* row1 = plane.height > 1 ? row0 + plane.pitch_bytes : row0;
   const std::int32_t next = plane.width > 1 ? plane.channels : 0;
   for (std::int32_t c = 0; c < plane.channels; ++c) {
-    const std::int32_t d0 = row0[c] * w0 + row0[c + next] * w1;
-    const std::int32_t d1 = row1[c] * w0 + row1[c + next] * w1;
-    *values[c] = static_cast<float>(d0) * a0 + static_cast<float>(d1) * a1;
+    *values[c] = blend(row0[c], row0[c + next], row1[c], row1[c + next], second, down < 32767 ? down : 32767);
   }
 }
 
-// One output, up to its grey levels in the order of the output channels.
+// One output, up to its samples in the order of the output channels.
 void sample_rotated(const PreprocessPlan& plan, const RotatedRow& row, std::int32_t x) {
   const float cx = row.image_x(x);
   const float cy = row.image_y(x);
@@ -174,12 +174,16 @@ void sample_rotated(const PreprocessPlan& plan, const RotatedRow& row, std::int3
 
 }  // namespace
 
+void prepare_linear(PreprocessPlan*) {}
+
+void prepare_taps(PreprocessPlan*) {}
+
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   for (std::int32_t y = begin; y < end; ++y) {
     for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
       sample_linear(plane, plan.x[table], plan.y[table], y, rows);
     });
-    finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
+    finish_row(plan, y, plan.x[0].begin, plan.x[0].end, kPerSum);
   }
 }
 
@@ -188,7 +192,7 @@ void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end)
     for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
       sample_taps(plan, plane, plan.x[table], plan.y[table], y, rows);
     });
-    finish_row(plan, y, plan.x[0].begin, plan.x[0].end);
+    finish_row(plan, y, plan.x[0].begin, plan.x[0].end, 1.0f);
   }
 }
 
@@ -196,7 +200,7 @@ void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t e
   for (std::int32_t y = begin; y < end; ++y) {
     const RotatedRow row = rotated_row(plan.params.image_from_input, y);
     for (std::int32_t x = plan.inside[y].begin; x < plan.inside[y].end; ++x) sample_rotated(plan, row, x);
-    finish_row(plan, y, plan.inside[y].begin, plan.inside[y].end);
+    finish_row(plan, y, plan.inside[y].begin, plan.inside[y].end, kPerSum);
   }
 }
 

@@ -1,0 +1,35 @@
+// Threads that help with the work of one call. They start when they are first needed, sleep between calls and live as
+// long as the process; a forked child starts its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace handpose {
+
+// Most threads that may share a call.
+constexpr std::int32_t kMostThreads = 64;
+
+// Makes sure that calls of `threads` threads find enough of them, the calling one included. Throws std::system_error
+// where the system gives no more.
+void reserve_threads(std::int32_t threads);
+
+// Works on the items begin .. end - 1. No two calls with the same `slot` run at the same time.
+using ShareWork = void (*)(const void* context, std::int32_t slot, std::size_t begin, std::size_t end);
+
+// Calls `work` on ranges that together are the items 0 .. items - 1, each in one range: in the calling thread, and,
+// where there is enough to do, in up to threads - 1 others as far as they have been reserved and are free. Slots are
+// below `threads`. Returns when all is done. Who takes which range is left to chance: items must not depend on each
+// other. Does not allocate or throw; any number of threads may call.
+void share_items(std::size_t items, std::int32_t threads, ShareWork work, const void* context);
+
+// The same for a function object (slot, begin, end).
+template <typename Function>
+void share_items(std::size_t items, std::int32_t threads, const Function& function) {
+  const ShareWork work = [](const void* context, std::int32_t slot, std::size_t begin, std::size_t end) {
+    (*static_cast<const Function*>(context))(slot, begin, end);
+  };
+  share_items(items, threads, work, &function);
+}
+
+}  // namespace handpose

@@ -1,0 +1,428 @@
+// The arithmetic of preprocess with AVX2 and F16C. Included by preprocess_LEVEL.cpp of levels that have these.
+#pragma once
+
+#include <immintrin.h>
+
+#include "preprocess_rotated.hpp"
+#include "preprocess_taps.hpp"
+
+namespace handpose {
+namespace {
+
+__m256i from_lanes(__m128i low, __m128i high) { return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1); }
+
+__m128i load16(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+
+// Eight bytes from each of two places.
+__m128i load8(const std::uint8_t* low, const std::uint8_t* high) {
+  const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(low));
+  return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(first), reinterpret_cast<const __m64*>(high)));
+}
+
+// The bytes round eight outputs: 0, 1 | 4, 5 and 2, 3 | 6, 7, two outputs in each half register.
+struct Pairs {
+  __m256i a, b;
+};
+
+template <int kGroup>
+HANDPOSE_INLINE Pairs load_taps(const std::uint8_t* row, const std::int32_t* at) {
+  if (kGroup == 2) {
+    return {from_lanes(load16(row + at[0]), load16(row + at[4])), from_lanes(load16(row + at[2]), load16(row + at[6]))};
+  }
+  return {from_lanes(load8(row + at[0], row + at[1]), load8(row + at[4], row + at[5])),
+          from_lanes(load8(row + at[2], row + at[3]), load8(row + at[6], row + at[7]))};
+}
+
+// Byte indices for _mm256_shuffle_epi8 that widen taps to 16 bits, tap beside tap. Zero comes from indices above 127;
+// adding a shift below 16 keeps them there.
+constexpr char kZero = -128;
+__m256i both_lanes(char i0, char i1, char i2, char i3) {
+  return _mm256_setr_epi8(i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero,  //
+                          i0, kZero, i1, kZero, i0, kZero, i1, kZero, i2, kZero, i3, kZero, i2, kZero, i3, kZero);
+}
+
+// Four times eight bytes, the lowest first.
+__m256i bytes32(long long low0, long long low1, long long high0, long long high1) {
+  return _mm256_setr_epi64x(low0, low1, high0, high1);
+}
+
+struct Avx2 {
+  using Float = __m256;
+  using Int = __m256i;
+
+  static Float all(float value) { return _mm256_set1_ps(value); }
+  static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static Float subtract(Float a, Float b) { return _mm256_sub_ps(a, b); }
+  static Float multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
+  // Of two equal operands maxps and minps give the second: a zero keeps its sign.
+  static Float clamp(Float value, Float low, Float high) { return _mm256_min_ps(high, _mm256_max_ps(low, value)); }
+  static Float load(const float* from) { return _mm256_loadu_ps(from); }
+  static void store(Float value, float* to) { _mm256_storeu_ps(to, value); }
+  static Int load_pairs(const std::int16_t* pairs) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
+  }
+
+  static Float zero_to_seven() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+  static Int truncate(Float value) { return _mm256_cvttps_epi32(value); }
+  static Int round(Float value) { return _mm256_cvtps_epi32(value); }
+  static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
+  static Int at_most(Int value, std::int32_t most) { return _mm256_min_epi32(value, _mm256_set1_epi32(most)); }
+
+  // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
+  // zero; integers keep the floating-point units free.
+  static Float clamp_levels(Float value) {
+    const Int bits = _mm256_max_epi32(_mm256_castps_si256(value), _mm256_setzero_si256());
+    return _mm256_castsi256_ps(_mm256_min_epi32(bits, _mm256_castps_si256(all(255.0f))));
+  }
+
+  // Words, two to a pair.
+  static Int all_words(std::int16_t word) { return _mm256_set1_epi16(word); }
+  static Int double_words(Int low) { return _mm256_or_si256(low, _mm256_slli_epi32(low, 16)); }
+  static Int scale_pairs(Int pairs, Int share) { return _mm256_mulhrs_epi16(pairs, share); }
+  static Int subtract_pairs(Int a, Int b) { return _mm256_sub_epi16(a, b); }
+
+  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
+  static Int weight_pairs(Int second) {
+    return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), second));
+  }
+
+  template <int kChannels>
+  static Int offsets(Int row, std::int32_t pitch, Int column) {
+    const Int bytes = kChannels == 1   ? column
+                      : kChannels == 2 ? _mm256_add_epi32(column, column)
+                                       : _mm256_add_epi32(column, _mm256_add_epi32(column, column));
+    return _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32(pitch)), bytes);
+  }
+
+  // Whether no offset is above `last`.
+  static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), offsets);
+    const Int above = _mm256_cmpgt_epi32(offsets, _mm256_set1_epi32(last));
+    return _mm256_testz_si256(above, above) != 0;
+  }
+
+  static void store_float(Float value, unsigned char* to) { _mm256_storeu_ps(reinterpret_cast<float*>(to), value); }
+
+  static void store_half(Float value, unsigned char* to) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
+  }
+
+  static void store_byte(Float value, unsigned char* to) {
+    const __m256i whole = to_bytes_range(value);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+  }
+
+  // The same for eight values of each of three channels, pixel by pixel.
+  static void store_float_pixels(const Float* v, unsigned char* to) {
+    const Interleaved values = interleave(v);
+    for (int k = 0; k < 3; ++k) store_float(values.v[k], to + 32 * k);
+  }
+
+  static void store_half_pixels(const Float* v, unsigned char* to) {
+    const Interleaved values = interleave(v);
+    for (int k = 0; k < 3; ++k) store_half(values.v[k], to + 16 * k);
+  }
+
+  static void store_byte_pixels(const Float* v, unsigned char* to) {
+    const __m256i two = _mm256_packs_epi32(to_bytes_range(v[0]), to_bytes_range(v[1]));
+    const __m256i third = to_bytes_range(v[2]);
+    const __m256i planar =
+        _mm256_packus_epi16(two, _mm256_packs_epi32(third, third));  // in each lane 4 of each channel
+    const __m256i pixels = _mm256_shuffle_epi8(
+        planar, bytes32(0x0602090501080400, 0x000000000b07030a, 0x0602090501080400, 0x000000000b07030a));
+    const __m256i packed = _mm256_permutevar8x32_epi32(pixels, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to + 16), _mm256_extracti128_si256(packed, 1));
+  }
+
+  // Byte indices of a block for load_taps: two for the first two channels (of a, of b), two for the last channel.
+  struct Shuffles {
+    __m256i two[2], last[2];
+  };
+
+  template <int kChannels>
+  HANDPOSE_INLINE static Shuffles make_shuffles(long long shifts) {
+    // For each pair 4 times the shift of its first output, 4 times that of its second, and again.
+    const __m256i a = _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), bytes32(0x0101010100000000, 0x0101010100000000,
+                                                                              0x0505050504040404, 0x0505050504040404));
+    const __m256i b = _mm256_shuffle_epi8(_mm256_set1_epi64x(shifts), bytes32(0x0303030302020202, 0x0303030302020202,
+                                                                              0x0707070706060606, 0x0707070706060606));
+    constexpr char kFirst = kChannels - 1, kSecond = 2 * kChannels - 1;
+    const __m256i two = both_lanes(0, kChannels, 1, kChannels + 1);
+    return {{_mm256_add_epi8(two, a), _mm256_add_epi8(two, b)},
+            {_mm256_add_epi8(both_lanes(kFirst, kSecond, kZero, kZero), a),
+             _mm256_add_epi8(both_lanes(kZero, kZero, kFirst, kSecond), b)}};
+  }
+
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, int group, unsigned char* to) {
+    if (group == 4) return fill_quad_shuffles(shifts, channels, to);
+    long long eight = 0;
+    std::memcpy(&eight, shifts, sizeof eight);
+    const Shuffles made = channels == 1   ? make_shuffles<1>(eight)
+                          : channels == 2 ? make_shuffles<2>(eight)
+                                          : make_shuffles<3>(eight);
+    const __m256i parts[] = {made.two[0], made.two[1], made.last[0], made.last[1]};
+    for (int i = 0; i < 4; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(to) + i, parts[i]);
+  }
+
+  // Both taps of outputs 0 to 3 and 4 to 7 as words, a vector of 32 bytes for each channel.
+  static void fill_quad_shuffles(const std::uint8_t* shifts, int channels, unsigned char* to) {
+    for (int c = 0; c < channels; ++c) {
+      for (int i = 0; i < kBlock; ++i, to += 4) {
+        to[0] = static_cast<unsigned char>(shifts[i] + c);
+        to[2] = static_cast<unsigned char>(shifts[i] + c + channels);
+        to[1] = to[3] = static_cast<unsigned char>(kZero);
+      }
+    }
+  }
+
+  HANDPOSE_INLINE static Shuffles load_shuffles(const unsigned char* from) {
+    const auto* const parts = reinterpret_cast<const __m256i*>(from);
+    return {{_mm256_load_si256(parts), _mm256_load_si256(parts + 1)},
+            {_mm256_load_si256(parts + 2), _mm256_load_si256(parts + 3)}};
+  }
+
+  // The bilinear samples of a block: channel c of the plane to components[c].
+  template <int kChannels, int kGroup>
+  HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
+    if (kGroup == 4) return sample_quads<kChannels>(taps, w, components);
+    const Pairs row0 = load_taps<kGroup>(taps.row0, taps.offsets), row1 = load_taps<kGroup>(taps.row1, taps.offsets);
+    const Shuffles shuffles = kGroup == 2 ? load_shuffles(taps.shuffles) : make_shuffles<kChannels>(0x0800080008000800);
+    if (kChannels > 1) {
+      // Outputs 0 1 0 1 | 4 5 4 5 and 2 3 2 3 | 6 7 6 7, channel 0 in the lower half of a lane and channel 1 above.
+      const Int a = blend_rows(_mm256_shuffle_epi8(row0.a, shuffles.two[0]),
+                               _mm256_shuffle_epi8(row1.a, shuffles.two[0]), quarters<0x44>(w));
+      const Int b = blend_rows(_mm256_shuffle_epi8(row0.b, shuffles.two[1]),
+                               _mm256_shuffle_epi8(row1.b, shuffles.two[1]), quarters<0xee>(w));
+      components[0] = _mm256_unpacklo_epi64(a, b);
+      components[1] = _mm256_unpackhi_epi64(a, b);
+      if (kChannels == 2) return;
+    }
+    // The last channel: the four outputs of `a` in the lower halves of the lanes, those of `b` in the upper ones.
+    components[kChannels - 1] = blend_rows(
+        _mm256_or_si256(_mm256_shuffle_epi8(row0.a, shuffles.last[0]), _mm256_shuffle_epi8(row0.b, shuffles.last[1])),
+        _mm256_or_si256(_mm256_shuffle_epi8(row1.a, shuffles.last[0]), _mm256_shuffle_epi8(row1.b, shuffles.last[1])),
+        w);
+  }
+
+  // Sums over rows, two rows at a time: `count` columns to `to`.
+  static void reduce_rows(const WeightedRows& rows, std::int32_t count, std::int16_t* to) {
+    constexpr std::int32_t kColumns = 32;
+    std::int32_t at = 0;
+    if (count < kColumns) {
+      for (; at < count; ++at) to[at] = reduce_column(rows, at);
+      return;
+    }
+    reduce_columns(rows, 0, to);
+    for (at = columns_to_alignment(rows, kColumns); at < count; at += kColumns) {
+      if (at > count - kColumns) at = count - kColumns;  // again some of the columns before
+      reduce_columns(rows, at, to + at);
+    }
+  }
+
+  // Channels apart: `count` samples to each row of `to`.
+  template <int kChannels>
+  static void split(const std::int16_t* from, std::int32_t count, std::int16_t* const* to) {
+    std::int32_t at = 0;
+    for (; at + 16 <= count; at += 16) {
+      __m256i parts[3];
+      if (kChannels == 2) {
+        split_pairs(from + at * kChannels, parts);
+      } else {
+        split_triples(from + at * kChannels, parts);
+      }
+      for (int c = 0; c < kChannels; ++c) store_words(parts[c], to[c] + at);
+    }
+    for (; at < count; ++at) {
+      for (int c = 0; c < kChannels; ++c) to[c][at] = from[at * kChannels + c];
+    }
+  }
+
+  static void fill_weights(AxisTable*) {}
+
+  // Weighted sums of the samples of rows, clamped to whole grey levels; writes whole blocks.
+  template <int kChannels>
+  static void weigh_rows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
+    for (int c = 0; c < kChannels; ++c) weigh_row(rows[c], axis, to[c]);
+  }
+
+ private:
+  static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
+    if (axis.stride == 8) return weigh_blocks<0>(row, axis, to);
+    if (axis.stride == 16) return weigh_blocks<1>(row, axis, to);
+    if (axis.stride == 32) return weigh_blocks<2>(row, axis, to);
+    weigh_blocks<-1>(row, axis, to);
+  }
+
+  template <int kChannels>
+  HANDPOSE_INLINE static void sample_quads(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
+    const std::int32_t* at = taps.offsets;
+    const Int row0 = from_lanes(load16(taps.row0 + at[0]), load16(taps.row0 + at[4]));
+    const Int row1 = from_lanes(load16(taps.row1 + at[0]), load16(taps.row1 + at[4]));
+    for (int c = 0; c < kChannels; ++c) {
+      const Int shuffle = _mm256_load_si256(reinterpret_cast<const __m256i*>(taps.shuffles) + c);
+      components[c] = blend_rows(_mm256_shuffle_epi8(row0, shuffle), _mm256_shuffle_epi8(row1, shuffle), w);
+    }
+  }
+
+  // Whole numbers that packing with saturation brings to 0..255: what is too low already converts to a negative one.
+  HANDPOSE_INLINE static __m256i to_bytes_range(Float value) {
+    return _mm256_cvtps_epi32(_mm256_min_ps(value, all(255.0f)));
+  }
+
+  // Three times eight values, one channel each -> the same values pixel by pixel.
+  struct Interleaved {
+    Float v[3];
+  };
+
+  HANDPOSE_INLINE static Interleaved interleave(const Float* v) {
+    // Lane by lane r0 g0 b0 r1 | g1 b1 r2 g2 | b2 r3 g3 b3, then lanes in order.
+    const __m256 rg = _mm256_shuffle_ps(v[0], v[1], 0x88);  // r0 r2 g0 g2
+    const __m256 gb = _mm256_shuffle_ps(v[1], v[2], 0xdd);  // g1 g3 b1 b3
+    const __m256 br = _mm256_shuffle_ps(v[2], v[0], 0xd8);  // b0 b2 r1 r3
+    const __m256 p = _mm256_shuffle_ps(rg, br, 0x88);       // r0 g0 b0 r1
+    const __m256 q = _mm256_shuffle_ps(gb, rg, 0xd8);       // g1 b1 r2 g2
+    const __m256 s = _mm256_shuffle_ps(br, gb, 0xdd);       // b2 r3 g3 b3
+    return {
+        {_mm256_permute2f128_ps(p, q, 0x20), _mm256_permute2f128_ps(s, p, 0x30), _mm256_permute2f128_ps(q, s, 0x31)}};
+  }
+
+  static __m256i load_words(const std::int16_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  static void store_words(__m256i words, std::int16_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), words);
+  }
+  static __m256i load_bytes(const std::uint8_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+
+  // The weighted sum of 32 columns. Unpacking and packing within lanes undo each other.
+  HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
+    const __m256i zero = _mm256_setzero_si256();
+    const std::uint8_t* row = rows.first + column;
+    __m256i sums[4];
+    for (__m256i& sum : sums) sum = _mm256_set1_epi32(1 << (rows.drop - 1));
+    const auto add_rows = [&](__m256i first, __m256i second, std::int32_t weights) {
+      const __m256i pair = _mm256_set1_epi32(weights);
+      const __m256i low = _mm256_unpacklo_epi8(first, second), high = _mm256_unpackhi_epi8(first, second);
+      sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_unpacklo_epi8(low, zero), pair));
+      sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi8(low, zero), pair));
+      sums[2] = _mm256_add_epi32(sums[2], _mm256_madd_epi16(_mm256_unpacklo_epi8(high, zero), pair));
+      sums[3] = _mm256_add_epi32(sums[3], _mm256_madd_epi16(_mm256_unpackhi_epi8(high, zero), pair));
+    };
+    std::int32_t k = 0;
+    for (; k + 2 <= rows.taps; k += 2, row += 2 * rows.pitch_bytes) {
+      std::int32_t weights = 0;
+      std::memcpy(&weights, rows.weights + k, sizeof weights);
+      add_rows(load_bytes(row), load_bytes(row + rows.pitch_bytes), weights);
+    }
+    if (k < rows.taps) add_rows(load_bytes(row), zero, rows.weights[k] & 0xffff);
+    const __m128i drop = _mm_cvtsi32_si128(rows.drop);
+    for (__m256i& sum : sums) sum = _mm256_sra_epi32(sum, drop);
+    const __m256i low = _mm256_packs_epi32(sums[0], sums[1]), high = _mm256_packs_epi32(sums[2], sums[3]);
+    store_words(_mm256_permute2x128_si256(low, high, 0x20), to);
+    store_words(_mm256_permute2x128_si256(low, high, 0x31), to + 16);
+  }
+
+  // Sixteen samples of three channels: samples 0..7 in the lower lanes, 8..15 in the upper ones.
+  HANDPOSE_INLINE static void split_triples(const std::int16_t* from, __m256i* to) {
+    const auto half = [&](int word) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + word)); };
+    const __m256i x = from_lanes(half(0), half(24));   // a0 b0 c0 a1 b1 c1 a2 b2
+    const __m256i y = from_lanes(half(8), half(32));   // c2 a3 b3 c3 a4 b4 c4 a5
+    const __m256i z = from_lanes(half(16), half(40));  // b5 c5 a6 b6 c6 a7 b7 c7
+    const __m256i a = _mm256_blend_epi16(_mm256_blend_epi16(x, y, 0x92), z, 0x24);
+    const __m256i b = _mm256_blend_epi16(_mm256_blend_epi16(x, y, 0x24), z, 0x49);
+    const __m256i c = _mm256_blend_epi16(_mm256_blend_epi16(x, y, 0x49), z, 0x92);
+    // Sample i of channel c is word (3 i + c) % 8 of its register.
+    to[0] =
+        _mm256_shuffle_epi8(a, bytes32(0x03020d0c07060100, 0x0b0a05040f0e0908, 0x03020d0c07060100, 0x0b0a05040f0e0908));
+    to[1] =
+        _mm256_shuffle_epi8(b, bytes32(0x05040f0e09080302, 0x0d0c070601000b0a, 0x05040f0e09080302, 0x0d0c070601000b0a));
+    to[2] =
+        _mm256_shuffle_epi8(c, bytes32(0x070601000b0a0504, 0x0f0e090803020d0c, 0x070601000b0a0504, 0x0f0e090803020d0c));
+  }
+
+  // The same of two channels.
+  HANDPOSE_INLINE static void split_pairs(const std::int16_t* from, __m256i* to) {
+    const __m256i apart = bytes32(0x0d0c090805040100, 0x0f0e0b0a07060302, 0x0d0c090805040100, 0x0f0e0b0a07060302);
+    const __m256i x = _mm256_shuffle_epi8(load_words(from), apart);
+    const __m256i y = _mm256_shuffle_epi8(load_words(from + 16), apart);
+    to[0] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi64(x, y), 0xd8);
+    to[1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi64(x, y), 0xd8);
+  }
+
+  // Partial sums of weighted samples; kVectors times sixteen of them, or as many as there are.
+  template <int kVectors>
+  HANDPOSE_INLINE static __m256i weigh(const std::int16_t* samples, const std::int16_t* weights, std::int32_t taps) {
+    __m256i sum = _mm256_madd_epi16(load_words(samples), load_words(weights));
+    for (std::int32_t k = 16; k < (kVectors < 0 ? taps : 16 * kVectors); k += 16) {
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load_words(samples + k), load_words(weights + k)));
+    }
+    return sum;
+  }
+
+  HANDPOSE_INLINE static __m128i weigh_eight(const std::int16_t* samples, const std::int16_t* weights) {
+    return _mm_madd_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(samples)),
+                          _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights)));
+  }
+
+  // Four sums of eight weighted samples each.
+  HANDPOSE_INLINE static __m128i weigh_four(const std::int16_t* row, const std::int32_t* start,
+                                            const std::int16_t* weights) {
+    const __m128i a = weigh_eight(row + start[0], weights), b = weigh_eight(row + start[1], weights + 8);
+    const __m128i c = weigh_eight(row + start[2], weights + 16), d = weigh_eight(row + start[3], weights + 24);
+    const __m128i ab = _mm_add_epi32(_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+    const __m128i cd = _mm_add_epi32(_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+    return _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
+  }
+
+  // Eight sums; kVectors is 0 for eight taps.
+  template <int kVectors>
+  HANDPOSE_INLINE static __m256i weigh_block(const std::int16_t* row, const std::int32_t* start,
+                                             const std::int16_t* weights, std::int32_t taps) {
+    if (kVectors == 0) return from_lanes(weigh_four(row, start, weights), weigh_four(row, start + 4, weights + 32));
+    // Lane by lane; unpacking and adding costs less than _mm256_hadd_epi32.
+    const auto two = [&](int i) {
+      const __m256i a = weigh<kVectors>(row + start[i], weights + i * taps, taps);
+      const __m256i b = weigh<kVectors>(row + start[i + 1], weights + (i + 1) * taps, taps);
+      return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    };
+    const auto four = [&](int i) {
+      const __m256i ab = two(i), cd = two(i + 2);
+      return _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    };
+    const __m256i low = four(0), high = four(4);
+    return _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
+  }
+
+  template <int kVectors>
+  HANDPOSE_NOINLINE static void weigh_blocks(const std::int16_t* row, const AxisTable& axis, float* to) {
+    const std::int32_t taps = axis.stride, last = axis.end;
+    const std::int32_t* const start = axis.start;
+    const std::int16_t* const all_weights = axis.weights;
+    const int shift = 6 + axis.bits;
+    const __m256i half = _mm256_set1_epi32(1 << (shift - 1));
+    for (std::int32_t x = axis.begin; x < last; x += kBlock) {
+      const std::int16_t* const weights = all_weights + static_cast<std::ptrdiff_t>(x) * taps;
+      const __m256i sum = _mm256_add_epi32(weigh_block<kVectors>(row, start + x, weights, taps), half);
+      const __m256i level = _mm256_sra_epi32(sum, _mm_cvtsi32_si128(shift));
+      const __m256i clamped = _mm256_min_epi32(_mm256_max_epi32(level, _mm256_setzero_si256()), _mm256_set1_epi32(255));
+      _mm256_storeu_ps(to + x, _mm256_cvtepi32_ps(clamped));
+    }
+  }
+
+  // The weights of outputs 0 1 0 1 | 4 5 4 5, or 2 3 2 3 | 6 7 6 7.
+  template <int kOrder>
+  HANDPOSE_INLINE static BlockWeights<Avx2> quarters(const BlockWeights<Avx2>& w) {
+    return {_mm256_shuffle_epi32(w.above, kOrder), _mm256_shuffle_epi32(w.below, kOrder)};
+  }
+
+  HANDPOSE_INLINE static Int blend_rows(Int row0, Int row1, const BlockWeights<Avx2>& w) {
+    return _mm256_add_epi32(_mm256_madd_epi16(row0, w.above), _mm256_madd_epi16(row1, w.below));
+  }
+};
+
+}  // namespace
+}  // namespace handpose

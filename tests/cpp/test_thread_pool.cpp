@@ -1,0 +1,167 @@
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "core/thread_pool.hpp"
+#include "kernels/heatmap_peaks.hpp"
+#include "kernels/preprocess.hpp"
+#include "random_data.hpp"
+
+using namespace handpose;
+using handpose::testing::Picture;
+using handpose::testing::Random;
+
+namespace {
+
+// Items that take long enough for helpers to come, and how often each was worked on.
+struct Work {
+  explicit Work(std::size_t items) : done(items) {}
+
+  void operator()(std::int32_t slot, std::size_t begin, std::size_t end) const {
+    const std::int32_t others = busy[slot].fetch_add(1);
+    shared_slot = shared_slot || others != 0;
+    const std::int32_t now = working.fetch_add(1) + 1;
+    for (std::int32_t most = most_working; now > most && !most_working.compare_exchange_weak(most, now);) continue;
+    std::this_thread::sleep_for(std::chrono::microseconds(20) * (end - begin));
+    for (std::size_t i = begin; i < end; ++i) ++done[i];
+    working.fetch_sub(1);
+    busy[slot].fetch_sub(1);
+  }
+
+  bool every_item_once() const {
+    for (const std::atomic<int>& times : done) {
+      if (times != 1) return false;
+    }
+    return true;
+  }
+
+  mutable std::vector<std::atomic<int>> done;
+  mutable std::atomic<std::int32_t> busy[kMostThreads] = {};
+  mutable std::atomic<std::int32_t> working{0}, most_working{0};
+  mutable std::atomic<bool> shared_slot{false};
+};
+
+void share(std::size_t items, std::int32_t threads) {
+  const Work work(items);
+  share_items(items, threads, work);
+  CAPTURE(items);
+  CAPTURE(threads);
+  CHECK(work.every_item_once());
+  CHECK_FALSE(work.shared_slot);
+  CHECK(work.most_working <= threads);
+}
+
+}  // namespace
+
+TEST_CASE("every item is worked on once, by no more threads than asked for") {
+  reserve_threads(5);
+  for (const std::size_t items : std::vector<std::size_t>{1, 2, 3, 21, 31, 32, 33, 100, 1000}) {
+    for (const std::int32_t threads : {1, 2, 3, 5, 8}) share(items, threads);
+  }
+}
+
+TEST_CASE("helpers come where there is enough to do") {
+  reserve_threads(4);
+  const Work work(2000);
+  share_items(2000, 4, work);
+  CHECK(work.most_working > 1);
+}
+
+TEST_CASE("many threads share items at once") {
+  reserve_threads(3);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 6; ++i) {
+    callers.emplace_back([] {
+      for (int round = 0; round < 10; ++round) share(50, 3);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+#if !defined(__SANITIZE_THREAD__)  // which does not follow threads that a forked child starts
+TEST_CASE("a forked child has helpers of its own") {
+  reserve_threads(3);
+  share(200, 3);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const Work before(200);
+    share_items(200, 3, before);  // alone: none has been reserved here
+    reserve_threads(3);
+    const Work after(2000);
+    share_items(2000, 3, after);
+    _exit(before.every_item_once() && after.every_item_once() && after.most_working > 1 ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+#endif
+
+TEST_CASE("preprocess gives the same bits for any number of threads") {
+  reserve_threads(4);
+  Random random(31);
+  for (int round = 0; round < 60; ++round) {
+    const auto format = static_cast<PixelFormat>(random.integer(0, 1) == 0 ? PixelFormat::kBgr24 : PixelFormat::kNv12);
+    const Picture picture(format, random.integer(200, 900), random.integer(200, 700), &random);
+    PreprocessParams params;
+    params.filter = static_cast<Filter>(random.integer(0, 2));
+    params.yuv = yuv_to_rgb(ColorMatrix::kBt709, ColorRange::kFull);
+    TensorView tensor;
+    tensor.height = random.integer(1, 500);
+    tensor.width = random.integer(1, 500);
+    Affine& a = params.image_from_input;
+    a.xx = 1.4 * picture.view().width / tensor.width;
+    a.yy = 1.4 * picture.view().height / tensor.height;
+    a.x0 = random.real(-200, 0);
+    a.y0 = random.real(-200, 0);
+    if (random.integer(0, 2) == 0) {
+      params.filter = Filter::kLinear;
+      a.xy = random.real(-1, 1);
+    }
+    std::vector<float> alone(3 * static_cast<std::size_t>(tensor.height) * static_cast<std::size_t>(tensor.width));
+    std::vector<float> shared(alone.size());
+    for (std::vector<float>* result : {&alone, &shared}) {
+      params.threads = result == &alone ? 1 : random.integer(2, 6);
+      tensor.data = result->data();
+      const std::size_t bytes = preprocess_workspace_bytes(picture.view(), params, tensor);
+      const std::unique_ptr<void, decltype(&std::free)> workspace(std::aligned_alloc(64, bytes), &std::free);
+      PreprocessTables tables;
+      preprocess(picture.view(), params, tensor, workspace.get(), &tables);
+    }
+    CAPTURE(round);
+    CHECK(alone == shared);
+  }
+}
+
+TEST_CASE("heatmap_peaks gives the same bits for any number of threads") {
+  reserve_threads(4);
+  Random random(32);
+  std::vector<float> values(std::size_t{6} * 21 * 64 * 64);
+  for (float& value : values) value = static_cast<float>(random.real(-0.2, 1));
+  HeatmapStack stack;
+  stack.first = {reinterpret_cast<const std::uint8_t*>(values.data()), 64 * 4, 64, 64, false};
+  stack.maps = 21;
+  stack.batches = 6;
+  stack.map_pitch_bytes = 64 * 64 * 4;
+  stack.batch_pitch_bytes = 21 * stack.map_pitch_bytes;
+  for (int method = 0; method < 4; ++method) {
+    PeakParams params;
+    params.method = static_cast<PeakMethod>(method);
+    fill_blur(11, &params);
+    std::vector<float> results[2];
+    for (std::vector<float>& result : results) {
+      params.threads = &result == results ? 1 : 3;
+      result.resize(6 * 21 * 4);
+      heatmap_peaks(stack, params, result.data(), result.data() + 252, result.data() + 378);
+    }
+    CAPTURE(method);
+    CHECK(results[0] == results[1]);
+  }
+}
