@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import handpose_native as hp
-from handpose_native.web import Access, open_server
+from handpose_native.web import Access, load_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ def measure(
     stop = threading.Event()
     with (
         hp.open_source(video, loop=True, realtime=realtime) as source,
-        open_server(source, lambda: pipe.last_report, Access("127.0.0.1"), port=0, max_viewers=16) as server,
+        load_server()(source, lambda: pipe.last_report, Access("127.0.0.1"), port=0, max_viewers=16) as server,
         viewers(server.port, counts, rates),
     ):
         timer = threading.Timer(seconds, stop.set)

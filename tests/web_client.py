@@ -18,7 +18,7 @@ import handpose_native as hp
 from handpose_native.report import RunReport
 from handpose_native.timing import FrameTimes
 from handpose_native.types import FrameResult
-from handpose_native.web import Access, open_server
+from handpose_native.web import Access, load_server
 
 JOINTS = np.stack([np.linspace(30, 130, 21), np.linspace(20, 100, 21)], 1).astype(np.float32)
 
@@ -126,13 +126,13 @@ class Site:
 
 @contextmanager
 def site(
-    token: str | None = None, origins: tuple[str, ...] = (), is_live: bool = True, **options: Any
+    token: str | None = None, origins: tuple[str, ...] = (), is_live: bool = True, port: int = 0, **options: Any
 ) -> Iterator[Site]:
-    """A server on a free port of this machine."""
+    """A server on a port of this machine; on a free one unless told."""
     source = Camera(is_live)
     report = RunReport("rtsp://camera", 'a "model"\\with\nodd letters')
     access = Access("127.0.0.1", token=token, origins=origins)
-    server = open_server(source, lambda: report, access, port=0, **options)
+    server = load_server()(source, lambda: report, access, port=port, **options)
     with server:
         one = Site(server, source, report)
         try:

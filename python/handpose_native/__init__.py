@@ -10,6 +10,7 @@ except ImportError as error:
         f"and import it from outside its source folder ({error})"
     ) from error
 
+from .camera import Intrinsics
 from .diagnostics import build_config, show_config
 from .draw import draw_hands, draw_skeleton
 from .errors import (
@@ -63,6 +64,7 @@ __all__ = [
     "Hand",
     "HandposeError",
     "HandsModel",
+    "Intrinsics",
     "MissingDependencyError",
     "ModelError",
     "ModelSpec",

@@ -18,7 +18,11 @@ _OPTIONAL = {
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "ai_edge_litert": ("ai-edge-litert",),
+    "aiohttp": ("aiohttp",),
+    "prometheus_client": ("prometheus-client",),
     "onnx": ("onnx",),
+    "pyarrow": ("pyarrow",),
+    "ray": ("ray",),
     "torch": ("torch",),
 }
 
@@ -52,8 +56,8 @@ def show_config() -> None:
     config = build_config()
     optional = config.pop("optional")
     config["isa_levels"] = ", ".join(config["isa_levels"])
-    lines = [f"{name:<16}{value}" for name, value in {**config, **optional}.items() if value is not None]
-    lines += [f"{package:<16}not installed" for package, version in optional.items() if version is None]
+    lines = [f"{name:<20}{value}" for name, value in {**config, **optional}.items() if value is not None]
+    lines += [f"{package:<20}not installed" for package, version in optional.items() if version is None]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Union
 from .draw import draw_hands
 from .engine import Chain
 from .errors import ArgumentError
-from .estimators import open_estimator
+from .estimators import WorldOptions, open_estimator
 from .picture import Picture, check_image
+from .regions import as_rois
 from .report import RunReport
 from .timing import FrameTimes, stage
 from .trace import TraceWriter
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from .camera import Intrinsics
     from .models import HandsModel, ModelSpec
     from .types import FrameResult, Hand
 
@@ -67,9 +69,18 @@ class Pipeline:
     backend_options : mapping, optional
         How models are run: ``slots``, the frames in flight, and for ``.om`` files ``device_id`` and ``flush``; see
         :func:`handpose_native.backends.open_backend`.
+    verified : bool
+        True: model files must have passed ``handpose-native verify``, as they are and with this spec: what it wrote
+        beside them is insisted on. Weights known by name are checked against their digests anyway.
     min_presence : float, optional
         Hands with a lower presence are not returned; 0.5 for hands, else the spec's value, unless given. Hands of
         models that give no presence always are.
+    intrinsics : Intrinsics, array_like (3, 3), str or path, optional
+        For models that give depths: the camera, for `world`. K, or the file that ``handpose-native calibrate`` writes.
+        Unless given, a field of view of 65 degrees across the longer side of the picture is taken.
+    hand_scale_m : float, optional
+        For models that give depths: length in metres of the bone from the base of the middle finger to its next joint;
+        that of an average adult, 0.04463, unless given. `world` is as much too large or too far as this is wrong.
     max_hands : int, optional
         Hands only, as all that follow. How many hands at most; 1 unless given.
     redetect_every : int, optional
@@ -89,7 +100,8 @@ class Pipeline:
     Raises
     ------
     ModelError
-        If the model cannot be loaded, does not fit its spec, or its weights are not there and cannot be fetched.
+        If the model cannot be loaded, does not fit its spec, is not `verified`, or its weights are not there and
+        cannot be fetched.
     ArgumentError
         For a wrong value, or an option that the model does not have.
     MissingDependencyError
@@ -110,7 +122,10 @@ class Pipeline:
         roi: RoiLike | Sequence[RoiLike] | None = None,
         threads: int | None = None,
         backend_options: Mapping[str, Any] | None = None,
+        verified: bool = False,
         min_presence: float | None = None,
+        intrinsics: Intrinsics | ArrayLike | str | os.PathLike[str] | None = None,
+        hand_scale_m: float | None = None,
         max_hands: int | None = None,
         redetect_every: int | None = None,
         smoothing: str | None = None,
@@ -119,7 +134,7 @@ class Pipeline:
         detector_only: bool | None = None,
         min_palm_score: float | None = None,
     ) -> None:
-        self.rois = _as_rois(roi)
+        self.rois = as_rois(roi)
         self.last_report: RunReport | None = None
         for_hands = {
             "max_hands": max_hands,
@@ -135,6 +150,8 @@ class Pipeline:
             spec=spec,
             backend_options=_backend_options(threads, backend_options),
             min_presence=min_presence,
+            verified=verified,
+            world=WorldOptions.of(intrinsics, hand_scale_m),
             options={name: value for name, value in for_hands.items() if value is not None},
         )
 
@@ -168,7 +185,7 @@ class Pipeline:
         """
         now_s = time.monotonic() if time_s is None else float(time_s)
         picture = frame if isinstance(frame, Picture) else Picture.from_bgr(check_image("Pipeline", "frame", frame))
-        return self._estimator.estimate(picture, now_s, _as_rois(roi) or self.rois, FrameTimes())
+        return self._estimator.estimate(picture, now_s, as_rois(roi) or self.rois, FrameTimes())
 
     def stream(
         self,
@@ -338,23 +355,6 @@ def _backend_options(threads: int | None, given: Mapping[str, Any] | None) -> di
             f"Pipeline: backend_options may hold {', '.join(_BACKEND_OPTIONS)}; got {', '.join(map(repr, unknown))}"
         )
     return {"threads": threads, **(given or {})}
-
-
-def _as_rois(roi: RoiLike | Sequence[RoiLike] | None) -> list[Roi]:
-    """Take one region or several, each a Roi or four numbers."""
-    if roi is None:
-        return []
-    regions: list[Any] = [roi] if isinstance(roi, Roi) or _is_box(roi) else list(roi)
-    if not all(isinstance(one, Roi) or _is_box(one) for one in regions):
-        raise ArgumentError(f"Pipeline: roi must be a Roi or (x, y, width, height) in pixels, or a list; got {roi!r}")
-    return [one if isinstance(one, Roi) else Roi.from_xywh(*map(float, one)) for one in regions]
-
-
-def _is_box(value: Any) -> bool:
-    try:
-        return len(value) == 4 and all(isinstance(float(number), float) for number in value)
-    except (TypeError, ValueError):
-        return False
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -75,7 +75,8 @@ class Hand:
     handedness_score : float
         0..1; NaN without handedness.
     world : ndarray, float32, shape (21, 3), or None
-        Metres; None where the model does not tell.
+        Metres; None where the model does not tell. Of ``"hands"``: in the axes of the picture, from the middle of the
+        hand. Of models that give depths: in the frame of the camera, x to the right, y down, z forward.
     roi : Roi or None
         Where the model looked.
     track_id : int or None

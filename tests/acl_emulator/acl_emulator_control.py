@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,12 +21,14 @@ from acl._rt_stream import reports
 from acl._state import Handle, Injection, emulator
 
 __all__ = [
+    "CoreUsage",
     "Failure",
     "Profile",
     "RuleViolation",
     "calls",
     "core_usage",
     "default_code",
+    "failures_of",
     "function_names",
     "inject",
     "injected_failures",
@@ -122,8 +123,14 @@ def inject(
     """
     if function not in REGISTRY:
         raise ValueError(f"inject: acl has no function {function!r}")
+    if late and not _queues(function):
+        raise ValueError(f"inject: acl.{function} queues no task that could fail late")
     chosen = default_code(function) if code is None else code
     emulator.injections.append(Injection(function, nth, chosen, raises, late))
+
+
+def _queues(function: str) -> bool:
+    return function.endswith("_async") or function in ("mdl.execute", "rt.record_event", "rt.launch_callback")
 
 
 def injected_failures() -> list[Failure]:
@@ -179,13 +186,3 @@ def core_usage(device: int = 0) -> CoreUsage:
     """Return how busy the AI core of a device was since it was first set."""
     core = emulator.devices[device].core
     return CoreUsage(core.busy, core.idle)
-
-
-@contextmanager
-def fresh(**changes: Any) -> Iterator[None]:
-    """`reset` around a block; afterwards back to what the environment says."""
-    reset(**changes)
-    try:
-        yield
-    finally:
-        reset()

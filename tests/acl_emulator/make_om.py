@@ -127,7 +127,8 @@ def _inputs(proto: onnx.ModelProto, given: dict[str, Sequence[int]], halves: set
         dtype = ONNX_TYPES[kind.elem_type]
         if value.name in halves and dtype == "float32":
             dtype = "float16"
-        found.append(Tensor(value.name, dtype, "NCHW" if len(shape) == 4 else "ND", shape, value.name))
+        layout = "NCHW" if len(shape) == 4 else "ND"
+        found.append(Tensor(value.name, dtype, layout, shape, value.name, ONNX_TYPES[kind.elem_type]))
     unknown = (set(given) | halves) - {tensor.name for tensor in found}
     if unknown:
         raise ValueError(f"make_om: the model has no input {', '.join(sorted(unknown))}")
@@ -173,11 +174,11 @@ def _added_inputs(
     """What ATC adds behind the inputs of the model."""
     added = []
     if kind:
-        added.append(Tensor(BATCH_INPUT, "int32", "ND", [len(gears[0])], ""))
+        added.append(Tensor(BATCH_INPUT, "int32", "ND", [len(gears[0])], "", ""))
     for index, tensor in enumerate(inputs):
         if tensor.aipp is not None and tensor.aipp.mode == "dynamic":
             batch = max(gear[index][0] for gear in shapes)
-            added.append(Tensor(AIPP_INPUT, "uint8", "ND", [96 + 96 * batch], ""))
+            added.append(Tensor(AIPP_INPUT, "uint8", "ND", [96 + 96 * batch], "", ""))
     return added
 
 
@@ -186,15 +187,10 @@ def _outputs(
 ) -> tuple[list[Tensor], list[list[list[int]]]]:
     """Run the network once per gear to learn the shapes; name the outputs ``node:index:tensor`` as ATC does."""
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    element = {
-        value.name: ONNX_TYPES[value.type.tensor_type.elem_type]
-        for value in proto.graph.input
-        if value.name in {t.name for t in inputs}
-    }
     output_shapes = []
     results: list[Any] = []
     for gear in shapes:
-        feeds = {tensor.name: np.ones(shape, element[tensor.name]) for tensor, shape in zip(inputs, gear)}
+        feeds = {tensor.name: np.ones(shape, tensor.element) for tensor, shape in zip(inputs, gear)}
         results = session.run(None, feeds)
         output_shapes.append([list(result.shape) for result in results])
     producers = {
@@ -208,7 +204,9 @@ def _outputs(
         dtype = OUTPUT_TYPES.get(wanted, str(result.dtype))
         node, index = producers.get(value.name, (value.name, 0))
         layout = "NCHW" if result.ndim == 4 else "ND"
-        tensors.append(Tensor(f"{node}:{index}:{value.name}", dtype, layout, list(result.shape), value.name))
+        tensors.append(
+            Tensor(f"{node}:{index}:{value.name}", dtype, layout, list(result.shape), value.name, str(result.dtype))
+        )
     return tensors, output_shapes
 
 

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests import networks
+from tests.acl_emulator.importing import importable
 
 from handpose_native.backends import acl_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytest.importorskip("onnxruntime", reason="the emulator runs networks with onnxruntime")
 pytest.importorskip("onnx", reason="the networks of the tests are built with onnx")
-
-EMULATOR = Path(__file__).resolve().parents[1] / "acl_emulator"
-_OURS = ("acl", "acl_emulator_control", "make_om")
-_kept: dict[str, Any] = {}
 
 
 class Board:
     """The emulator, its controls, and a maker of models for it."""
 
-    def __init__(self) -> None:
-        import acl
-        import acl_emulator_control
-        import make_om
-
-        self.acl: Any = acl
-        self.control: Any = acl_emulator_control
-        self._make_om = make_om.make_om
+    def __init__(self, acl: Any, control: Any) -> None:
+        self.acl, self.control = acl, control
         self.checks = {"leaks", "warnings"}
 
     def start(self, **profile: Any) -> None:
@@ -46,8 +36,10 @@ class Board:
 
     def om(self, network: Path, **options: Any) -> Path:
         """Convert an ONNX file for the board and return the model, beside it and with its name."""
+        from make_om import make_om  # found while the emulator is importable
+
         path = network.with_suffix(".om")
-        self._make_om(network, path, soc_version=self.control.profile().soc, **options)
+        make_om(network, path, soc_version=self.control.profile().soc, **options)
         return path
 
     def calls(self, *names: str) -> int:
@@ -65,39 +57,24 @@ def save_hand_models(board: Board, folder: Path) -> Path:
     return folder
 
 
-def _show() -> None:
-    sys.path.insert(0, str(EMULATOR))
-    sys.modules.update(_kept)
-
-
-def _hide() -> None:
-    """Other tests must not find the emulator."""
-    sys.path.remove(str(EMULATOR))
-    for name in [name for name in sys.modules if name.split(".")[0] in _OURS]:
-        _kept[name] = sys.modules.pop(name)
-
-
 @pytest.fixture
 def blank_board() -> Iterator[Board]:
     """A board that the test starts itself."""
-    _show()
-    try:
-        board = Board()
-        board.control.reset()
-        yield board
-        board.end()
-        if "leaks" in board.checks:
-            assert board.control.living() == ""
-            assert board.control.leaks() == []
-            assert board.control.violations() == []
-        if "warnings" in board.checks:
-            assert board.control.warnings() == []
-    finally:
-        acl_runtime._library = acl_runtime._started_in = None  # whatever the test has left
-        acl_runtime._devices.clear()
-        acl_runtime._living.clear()
-        board.control.reset()
-        _hide()
+    with importable() as (acl, control):
+        board = Board(acl, control)
+        try:
+            yield board
+            board.end()
+            if "leaks" in board.checks:
+                assert control.living() == ""
+                assert control.leaks() == []
+                assert control.violations() == []
+            if "warnings" in board.checks:
+                assert control.warnings() == []
+        finally:  # whatever the test has left
+            acl_runtime._library = acl_runtime._started_in = None
+            acl_runtime._devices.clear()
+            acl_runtime._living.clear()
 
 
 @pytest.fixture(params=["rc", "ep"])

@@ -36,7 +36,7 @@ def random_input(backend: Backend, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_the_same_numbers_as_onnx_runtime(
     board: Board, tmp_path: Path, rng: np.random.Generator, dtype: str, layout: str
 ) -> None:
@@ -296,6 +296,24 @@ def test_errors_of_old_versions_of_cann(blank_board: Board, tmp_path: Path) -> N
         blank_board.control.inject("mdl.execute_async", 1, 999999)
         with pytest.raises(DeviceError, match=r"execute_async: 999999 \(a fault inside CANN; not in the table"):
             npu.submit(0)
+
+
+def test_a_function_that_this_version_of_cann_has_not(board: Board, tmp_path: Path) -> None:
+    model = board.om(networks.save_identity(tmp_path / "i.onnx", [1, 3, 4, 5]))
+    function = board.acl.mdl.get_aipp_type
+    del board.acl.mdl.get_aipp_type
+    try:
+        with pytest.raises(DeviceError, match=r"acl\.mdl\.get_aipp_type: this version of CANN has no such function"):
+            open_backend(model)
+    finally:
+        board.acl.mdl.get_aipp_type = function
+
+
+def test_no_aipp_may_come_as_a_code(board: Board, tmp_path: Path) -> None:
+    model = board.om(networks.save_identity(tmp_path / "i.onnx", [1, 3, 4, 5]))
+    board.control.inject("mdl.get_aipp_type", 1, 145015)
+    with open_backend(model) as npu:
+        assert not npu.inputs[0].normalises
 
 
 def test_too_little_memory(blank_board: Board, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from tests import networks
+from tests.acl_emulator.importing import FOLDER
 
 import handpose_native as hp
 from handpose_native.backends import Backend, open_backend
 
-from .conftest import EMULATOR, save_hand_models
+from .conftest import save_hand_models
 
 if TYPE_CHECKING:
     from .conftest import Board
@@ -204,7 +205,7 @@ def script(tmp_path: Path, model: Path, text: str) -> subprocess.CompletedProces
     """Run a program of its own on the emulated board."""
     head = f"""
     import os, sys
-    sys.path.insert(0, {str(EMULATOR)!r})
+    sys.path.insert(0, {str(FOLDER)!r})
     from handpose_native.backends import acl_runtime, open_backend
     from handpose_native.errors import DeviceError
     MODEL = {str(model)!r}

@@ -16,23 +16,25 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # From the bottom up: a module may import those of its own layer and of the layers below.
 LAYERS = [
-    {"errors", "types", "geometry", "skeleton", "picture", "ahead", "timing"},
+    {"errors", "types", "geometry", "skeleton", "picture", "ahead", "timing", "camera", "reconstruction", "regions"},
     {"isa", "preprocess", "heatmap", "draw", "palette"},
     {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
     {"report", "diagnostics", "engine", "trace", "pipeline"},
-    {"bench", "web"},
+    {"batch", "bench", "calibration", "doctor", "evaluate", "export", "verify", "web"},
     {"cli", "__init__", "__main__"},
 ]
 KERNEL_FACES = {"isa", "preprocess", "heatmap", "draw", "palette"}
 MAY_IMPORT_NATIVE = KERNEL_FACES | {"picture", "__init__", "diagnostics"}
 # Packages of the third layer stand beside each other.
 APART = {"models", "backends", "video", "tracking", "synthetic"}
-# Modules that are themselves imported only when used, by `web.open_server`.
+# Only imported where a network is wanted, so that they may import torch as they are loaded.
+NETWORKS = Path("export/networks")
+# Modules that are themselves imported only when used, by `web.load_server`.
 SERVER = {Path("web") / name for name in ("application.py", "metrics.py", "server.py")}
 OPTIONAL = {
-    "PIL", "acl", "ai_edge_litert", "aiohttp", "av", "cv2", "imageio", "onnx", "onnxruntime", "prometheus_client",
-    "torch", "tqdm",
+    "PIL", "acl", "ai_edge_litert", "aiohttp", "av", "cv2", "imageio", "matplotlib", "onnx", "onnxruntime",
+    "prometheus_client", "pyarrow", "ray", "torch", "tqdm",
 }  # fmt: skip
 
 
@@ -90,6 +92,8 @@ def test_optional_packages_are_imported_only_when_used(path: Path) -> None:
     at_import = {imported for imported, at_import in imports_of(path) if at_import}
     if path in SERVER:
         at_import -= {"aiohttp", "prometheus_client"}
+    if path.parent == NETWORKS:
+        at_import -= {"torch"}
     assert not at_import & OPTIONAL
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from handpose_native.video import mp4 as mp4_module
 
 from .conftest import Demo
 from .mjpeg_camera import until
+
+#: A table, too, where pyarrow can write it.
+KEYPOINT_KINDS = ["jsonl", *(["parquet"] if find_spec("pyarrow") else [])]
 
 
 class Fault(Exception):
@@ -100,14 +105,46 @@ def check_run_that_breaks(
 ) -> None:
     """Run until it breaks; every output holds the frames finished before that, and the pipeline can go on."""
     outputs = [tmp_path / "out.mp4", tmp_path / "out.gif"]
+    keypoints = [tmp_path / f"out.{kind}" for kind in KEYPOINT_KINDS]
     with hp.Pipeline(demo.model) as pipe:
         with pytest.raises(Fault):
-            pipe.run(source, outputs, keypoints=tmp_path / "out.jsonl", **options)
+            pipe.run(source, outputs, keypoints=keypoints, **options)
         assert pipe.last_report is not None
         assert pipe.last_report.frames == finished
     assert [frames_in(path) for path in outputs] == [finished, finished]
-    written = [record["frame"] for record in hp.read_keypoints(tmp_path / "out.jsonl")[1]]
-    assert written == list(range(records or finished))
+    for path in keypoints:
+        assert indices_in(path) == list(range(records or finished)), path.name
+
+
+def indices_in(path: Path) -> list[int]:
+    """Numbers of the frames in a file of keypoints."""
+    if path.suffix == ".jsonl":
+        return [record["frame"] for record in hp.read_keypoints(path)[1]]
+    import pyarrow.parquet
+
+    return list(dict.fromkeys(pyarrow.parquet.read_table(path)["frame"].to_pylist()))
+
+
+@pytest.mark.parametrize("kind", KEYPOINT_KINDS)
+def test_the_disk_is_full_for_keypoints(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """They come first, so the pictures hold exactly what they hold; and the cause is told in a line."""
+    from handpose_native.video import keypoint_table, keypoints
+
+    writer = {"jsonl": keypoints._JsonLinesWriter, "parquet": keypoint_table.TableWriter}[kind]
+    write, calls = writer._write, iter(range(100))
+
+    def full(self: Any, result: hp.FrameResult) -> None:
+        if next(calls) == 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, result)
+
+    monkeypatch.setattr(writer, "_write", full)
+    path = tmp_path / f"out.{kind}"
+    with hp.Pipeline(demo.model) as pipe, pytest.raises(hp.VideoError) as caught:
+        pipe.run(demo.clip, tmp_path / "out.mp4", keypoints=path)
+    assert str(caught.value) == f"{path}: cannot be written: No space left on device"
+    assert frames_in(tmp_path / "out.mp4") == 9
+    assert indices_in(path) == list(range(9))
 
 
 class SlowSink(hp.Sink):
@@ -128,7 +165,7 @@ class SlowSink(hp.Sink):
 
 
 def test_a_slow_sink_slows_a_file_down_and_loses_nothing(demo: Demo) -> None:
-    sink = SlowSink(0.01)
+    sink = SlowSink(0.04)  # more than a busy machine needs for the other stages
     with hp.Pipeline(demo.model) as pipe:
         report = pipe.run(demo.clip, sink, max_frames=40)
     assert sink.times == pytest.approx([index / 30 for index in range(40)], abs=1e-3)
@@ -167,20 +204,22 @@ KILLED = """
 import sys
 import handpose_native as hp
 
-clip, model, folder = sys.argv[1:]
+clip, model, folder, kinds = sys.argv[1:]
 with hp.Pipeline(model) as pipe:
     for result in pipe.stream(clip, max_frames=1):  # so that loading is over
         pass
     sink = [f"{folder}/out.mp4", f"{folder}/out.mkv", f"{folder}/out.gif"]
     def tell(result):
         print(result.index, flush=True)
-    pipe.run(hp.open_source(clip, realtime=True), sink, keypoints=f"{folder}/out.jsonl", policy="all", on_frame=tell)
+    kinds = [f"{folder}/out.{kind}" for kind in kinds.split(",")]
+    pipe.run(hp.open_source(clip, realtime=True), sink, keypoints=kinds, policy="all", on_frame=tell)
 """
 
 
 def test_kill_9_while_writing_leaves_files_that_can_be_played(demo: Demo, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(demo.clip), str(demo.model), str(tmp_path)], stdout=subprocess.PIPE
+        [sys.executable, "-c", KILLED, str(demo.clip), str(demo.model), str(tmp_path), ",".join(KEYPOINT_KINDS)],
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     for line in process.stdout:
@@ -191,6 +230,7 @@ def test_kill_9_while_writing_leaves_files_that_can_be_played(demo: Demo, tmp_pa
     process.stdout.close()
     # Every line but the last was written whole; encoders hold a second back, a GIF one picture.
     assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) >= 100
+    assert not (tmp_path / "out.parquet").exists()  # a table is whole or not there
     for name, least in (("out.mp4", 60), ("out.mkv", 60)):
         with hp.open_source(tmp_path / name) as source:
             frames = [frame.image for frame in source]

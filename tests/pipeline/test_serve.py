@@ -20,8 +20,9 @@ parser: Any = pytest.importorskip("prometheus_client.parser", reason="prometheus
 from tests.web_client import Camera, Site, hand, read_all, read_until, result, site  # noqa: E402
 
 import handpose_native as hp  # noqa: E402
-from handpose_native.web import Access, application, open_server, server, status  # noqa: E402
+from handpose_native.web import Access, application, load_server, server, status  # noqa: E402
 
+from .conftest import Demo  # noqa: E402
 from .mjpeg_camera import until  # noqa: E402
 
 TOKEN = "0123456789abcdef"
@@ -35,9 +36,6 @@ PATHS = [
 def no_thread_is_left() -> Any:
     yield
     assert until(lambda: "serve" not in {thread.name for thread in threading.enumerate()})
-
-
-# -- what is answered ------------------------------------------------------------------------------------------------
 
 
 def test_the_page_and_its_parts_come_from_here_alone() -> None:
@@ -85,26 +83,51 @@ def test_the_newest_picture_has_its_hands_drawn() -> None:
         assert psnr(answer.body, wanted) > 35
 
 
-def test_a_stream_gives_the_newest_pictures_in_parts_that_end_with_the_boundary() -> None:
-    with site(fps=1000) as one:
+def test_a_stream_gives_the_newest_pictures_and_the_head_of_the_next_at_once() -> None:
+    with site(fps=1000, quality=95) as one:
         one.show(0)
         stream = one.open("/video.mjpeg")
-        data = read_until(stream, b"\r\n\r\n")
-        head, _, data = data.partition(b"\r\n\r\n")
+        head, _, data = read_until(stream, b"\r\n\r\n").partition(b"\r\n\r\n")
         assert b"Content-Type: multipart/x-mixed-replace; boundary=picture" in head
-        seen = []
-        data = read_until(stream, b"--picture\r\n", data).partition(b"--picture\r\n")[2]
-        for index in range(1, 8):
-            data = read_until(stream, b"\r\n--picture\r\n", data)
-            part, _, data = data.partition(b"\r\n--picture\r\n")
-            fields = dict(re.findall(rb"([\w-]+): ([^\r]+)", part.partition(b"\r\n\r\n")[0]))
-            body = part.partition(b"\r\n\r\n")[2]
-            assert len(body) == int(fields[b"Content-Length"])
-            image = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
-            assert image.shape == (120, 160, 3)
-            seen.append(int(fields[b"X-Frame"]))
-            one.show(index)
-        assert seen == list(range(7))
+        part_head = b"--picture\r\nContent-Type: image/jpeg\r\n\r\n"
+        data = read_until(stream, part_head, data).partition(part_head)[2]
+        for index in range(8):
+            data = read_until(stream, b"\r\n" + part_head, data)
+            body, _, data = data.partition(b"\r\n" + part_head)
+            wanted = result(index, planes=False).picture.to_bgr()
+            hp.draw_hands(wanted, [hand()])
+            assert psnr(body, wanted) > 30
+            assert data == b""
+            one.show(index + 1, planes=False)
+
+
+def test_other_programs_can_play_the_stream() -> None:
+    """OpenCV's and PyAV's FFmpeg find the pictures by their boundaries."""
+    with site(fps=1000) as one:
+        one.show(0)
+        ended = threading.Event()
+
+        def go_on() -> None:
+            index = 1
+            while not ended.wait(0.02):
+                one.show(index % 100)
+                index += 1
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            with hp.open_source(f"http://127.0.0.1:{one.server.port}/video.mjpeg", reconnect=False) as source:
+                greens = []
+                for frame in source:
+                    greens.append(float(frame.image[:8, :8, 1].mean()))
+                    if len(greens) == 12:
+                        break
+        finally:
+            ended.set()
+            thread.join()
+        assert all(abs(frame - round(frame)) < 2 for frame in greens)
+        assert greens == sorted(greens)
+        assert greens[-1] > greens[0]
 
 
 def test_without_news_the_last_picture_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +136,8 @@ def test_without_news_the_last_picture_comes_again(monkeypatch: pytest.MonkeyPat
         one.show(0)
         stream = one.open("/video.mjpeg")
         data = b""
-        while data.count(b"X-Frame: 0") < 3:
-            data = read_until(stream, b"\r\n--picture\r\n", data + stream.recv(65536))
+        while data.count(b"--picture") < 4:
+            data += stream.recv(65536)
         assert metrics(one)["handpose_native_pictures_encoded_total"] == 1
 
 
@@ -184,7 +207,7 @@ def test_the_page_learns_whether_its_own_stream_is_alive() -> None:
     with site() as one:
         one.show(0)
         stream = one.open("/video.mjpeg?viewer=abc123")
-        read_until(stream, b"X-Frame")
+        read_until(stream, b"--picture")
         assert one.get("/status.json?viewer=abc123").json["viewer"]["sent"] >= 0
         stream.close()
         assert until(lambda: one.get("/status.json?viewer=abc123").json["viewer"] is None)
@@ -216,9 +239,6 @@ def test_metrics_follow_the_rules_of_prometheus() -> None:
         assert buckets[float("inf")] == next(one.value for one in model if one.name.endswith("_count")) == 51
         assert next(one.value for one in model if one.name.endswith("_sum")) == pytest.approx(0.85, rel=1e-3)
         assert one.get("/metrics", Accept="application/openmetrics-text").text.endswith("# EOF\n")
-
-
-# -- who may look ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -270,9 +290,6 @@ def test_pages_of_others_read_nothing_unless_they_are_named() -> None:
         assert one.get("/keypoints.json", "OPTIONS", Origin="https://evil.example").status == 401
 
 
-# -- limits ----------------------------------------------------------------------------------------------------------
-
-
 def test_there_is_room_for_so_many_viewers_and_for_more_once_one_leaves() -> None:
     with site(max_viewers=3) as one:
         one.show(0)
@@ -286,7 +303,7 @@ def test_there_is_room_for_so_many_viewers_and_for_more_once_one_leaves() -> Non
         assert one.get("/status.json").json["viewers"] == {"now": 3, "limit": 3}
         streams[0].close()
         assert until(lambda: one.get("/status.json").json["viewers"]["now"] == 2)
-        read_until(one.open("/video.mjpeg"), b"X-Frame")
+        read_until(one.open("/video.mjpeg"), b"--picture")
         assert metrics(one)["handpose_native_viewers_refused_total"] == 2
 
 
@@ -296,26 +313,37 @@ def test_a_viewer_that_stops_reading_holds_up_nobody_and_is_let_go(monkeypatch: 
     with site(fps=1000) as one:
         stalled = [one.open("/video.mjpeg", receive_bytes=4096) for _ in range(4)]
         alive = one.open("/video.mjpeg")
-        newest = -1
-
-        def follow() -> None:
-            nonlocal newest
-            data = b""
-            while newest < 59:
-                data = read_until(alive, b"\r\n--picture\r\n", data)
-                newest = max(map(int, re.findall(rb"X-Frame: (\d+)", data)), default=newest)
-                data = data[data.rindex(b"\r\n--picture\r\n") + 2 :]
-
-        thread = threading.Thread(target=follow)
-        thread.start()
+        data = b""
         for index in range(60):
             shown = result(index)
-            picture = hp.Picture.from_bgr(noise.copy())
-            one.server.show(hp.FrameResult(shown.index, shown.pts_s, picture, shown.hands, shown.timings_ms))
-        thread.join(20)
-        assert newest == 59  # all could be shown at once, and the newest arrives whoever else sleeps
+            picture = hp.Picture.from_bgr(noise if index < 59 else noise[:8, :8].copy())
+            one.server.show(hp.FrameResult(shown.index, shown.pts_s, picture, [], shown.timings_ms))
+        # All could be handed over at once, and the newest, a small one, arrives whoever else sleeps.
+        while True:
+            data = read_until(alive, b"\r\n--picture", data)
+            body, _, data = data.partition(b"\r\n--picture")
+            if len(body) < 5000 and b"\xff\xd8" in body:
+                break
         assert until(lambda: one.get("/status.json").json["viewers"]["now"] == 1)
         assert all(len(read_all(connection)) < 8e6 for connection in stalled)
+
+
+def test_a_run_finds_the_same_whoever_looks(demo: Demo, tmp_path: Path) -> None:
+    alone, watched = tmp_path / "alone.jsonl", tmp_path / "watched.jsonl"
+    with hp.Pipeline(demo.model) as pipe:
+        pipe.run(demo.clip, keypoints=alone)
+        with site(fps=1000) as one:
+            for _ in range(3):
+                one.open("/video.mjpeg", receive_bytes=4096)  # never read
+            events = one.open("/events")
+            read_until(events, b"event: header")
+            report = pipe.run(demo.clip, keypoints=watched, on_frame=one.server.show)
+            data = read_until(events, f"id: {len(demo.truth)}\n".encode())
+            jpeg = one.get("/picture.jpg")
+    assert report.frames == len(demo.truth)
+    assert watched.read_bytes() == alone.read_bytes()
+    assert len(re.findall(rb"event: frame", data)) == len(demo.truth)
+    assert int(jpeg.headers["X-Frame"]) == len(demo.truth) - 1
 
 
 @pytest.mark.parametrize(
@@ -359,10 +387,10 @@ def test_connections_that_say_nothing_are_closed(monkeypatch: pytest.MonkeyPatch
         one.show(0)
         stream = one.open("/video.mjpeg")
         for index in range(1, 5):
-            read_until(stream, f"X-Frame: {index - 1}".encode())
+            read_until(stream, b"--picture")
             threading.Event().wait(0.15)
             one.show(index)
-        read_until(stream, b"X-Frame: 4")
+        read_until(stream, b"--picture")
 
 
 def test_more_connections_than_needed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,9 +400,6 @@ def test_more_connections_than_needed_are_refused(monkeypatch: pytest.MonkeyPatc
         assert one.connect().recv(10) == b""
         kept[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200 OK" in kept[0].recv(4096)
-
-
-# -- beginning and end -----------------------------------------------------------------------------------------------
 
 
 def test_leaving_ends_all_streams() -> None:
@@ -395,13 +420,13 @@ def test_leaving_ends_all_streams() -> None:
 
 def test_a_port_that_is_taken() -> None:
     with site() as one, pytest.raises(hp.VideoError, match=r"port \d+: Address already in use; .*--port"):
-        open_server(Camera(), lambda: None, Access("127.0.0.1"), port=one.server.port)
+        load_server()(Camera(), lambda: None, Access("127.0.0.1"), port=one.server.port)
 
 
 @pytest.mark.parametrize("wrong", [{"quality": 0}, {"quality": 101}, {"fps": 0.0}, {"max_viewers": 0}, {"port": 65536}])
 def test_wrong_numbers(wrong: dict[str, Any]) -> None:
     with pytest.raises(hp.ArgumentError, match="serve: quality"):
-        open_server(Camera(), lambda: None, Access("127.0.0.1"), **wrong)
+        load_server()(Camera(), lambda: None, Access("127.0.0.1"), **wrong)
 
 
 def metrics(one: Site) -> dict[str, float]:

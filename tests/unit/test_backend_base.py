@@ -117,6 +117,40 @@ def test_after_a_failed_run_the_slot_is_free_and_after_an_interrupt_it_is_not() 
     assert len(backend.wait(0)) == 1
 
 
+@pytest.mark.parametrize("value", [3, [1.0, 2.0, 3.0, 4.0], np.arange(4, dtype=np.int64), np.float64(0.5)])
+def test_a_constant_input_is_written_into_every_slot(value: object) -> None:
+    backend = Doubler(2)
+    backend.set_constant(0, value)  # type: ignore[arg-type]
+    for slot in range(2):
+        np.testing.assert_array_equal(backend.buffers[slot].array, np.broadcast_to(value, 4))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [[1, 2], "x", np.zeros((4, 4)), 1j])
+def test_a_constant_of_another_shape_or_kind(value: object) -> None:
+    with pytest.raises(
+        ArgumentError, match=r"set_constant: a value for input 'x' must be float32 \(4,\) or fit it; got"
+    ):
+        Doubler().set_constant(0, value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("value", "fits"), [(255, True), (256, False), (-1, False), (1.5, False), (2.0, True)])
+def test_a_constant_must_be_in_the_range_of_its_type(value: float, fits: bool) -> None:
+    backend = Doubler()
+    backend.buffers = [HostBuffer((4,), np.uint8)]
+    if fits:
+        backend.set_constant(0, value)
+        assert backend.buffers[0].array.tolist() == [value] * 4
+        return
+    with pytest.raises(ArgumentError, match="set_constant"):
+        backend.set_constant(0, value)
+
+
+def test_outputs_that_are_read_must_exist() -> None:
+    Doubler().select_outputs([0, 0])
+    with pytest.raises(ArgumentError, match=r"select_outputs: indices must be 0\.\.0; got \(1,\)"):
+        Doubler().select_outputs([1])
+
+
 def test_close_happens_once_and_ends_all_use() -> None:
     with Doubler() as backend:
         pass

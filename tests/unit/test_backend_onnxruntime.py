@@ -232,6 +232,28 @@ def test_more_than_one_input(tmp_path: Path) -> None:
         open_backend(two_inputs(tmp_path / "open.onnx", ["n"]))
 
 
+def test_the_image_may_be_any_input(tmp_path: Path) -> None:
+    nodes = [networks.helper.make_node("Add", ["scale", "image"], ["result"])]
+    shapes = {"scale": ("float32", [1]), "image": ("float32", [1, 3, 4, 5])}
+    path = networks.save_graph(tmp_path / "second.onnx", nodes, shapes, {"result": ("float32", [1, 3, 4, 5])}, {})
+    for wanted in (None, "image", 1):
+        with open_backend(path, image_input=wanted) as backend:
+            assert [one.layout for one in backend.inputs] == [None, "NCHW"]
+    for wrong in ("picture", 2, -1):
+        with pytest.raises(ModelError, match=rf"image_input is {wrong!r}, but the inputs are \['scale', 'image'\]"):
+            open_backend(path, image_input=wrong)
+
+
+def test_which_of_two_images_has_to_be_said(tmp_path: Path) -> None:
+    nodes = [networks.helper.make_node("Add", ["left", "right"], ["result"])]
+    shapes = {name: ("float32", [1, 3, 4, 5]) for name in ("left", "right")}
+    path = networks.save_graph(tmp_path / "two.onnx", nodes, shapes, {"result": ("float32", [1, 3, 4, 5])}, {})
+    with pytest.raises(ModelError, match=r"several inputs of \['left', 'right'\] may be the image; say which"):
+        open_backend(path)
+    with open_backend(path, image_input="right") as backend:
+        assert [one.layout for one in backend.inputs] == [None, "NCHW"]
+
+
 def test_outputs_whose_declared_shape_is_open_or_wrong_get_the_real_one(tmp_path: Path) -> None:
     path = networks.save_identity(tmp_path / "i.onnx", [1, 3, 4, 5], output_shape=["a", "b", "c", "d"])
     with open_backend(path) as backend:

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from handpose_native.errors import ModelError
-from handpose_native.models import HeatmapDecoder, ModelSpec, RegressionDecoder, make_decoder
+from handpose_native.models import (
+    DepthReader,
+    HeatmapDecoder,
+    KeypointDecoder,
+    ModelSpec,
+    RegressionDecoder,
+    make_decoder,
+)
 
 METHODS = ("argmax", "quarter", "dark", "expectation", "upsampled_argmax")
 MAP_HW = (48, 64)
@@ -182,3 +189,40 @@ def test_make_decoder_chooses_by_family_and_refuses_what_does_not_fit() -> None:
     assert isinstance(make_decoder(make_spec(), [make_output((1, 21, 8, 8))], INPUT_HW), HeatmapDecoder)
     with pytest.raises(ModelError, match=r"\(1, 21, h, w\).*\(1, 42\)"):
         make_decoder(make_spec(), [make_output((1, 42))], INPUT_HW)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_joints_decoded_inside_are_scaled_to_the_input(dtype: str) -> None:
+    spec = make_spec(family="keypoints", method=None, joint_order=tuple(reversed(range(21))))
+    joints = np.random.default_rng(3).uniform(0, 1, (1, 21, 3)).astype(dtype)
+    joints[0, 5] = (np.nan, np.nan, 0.0)
+    joints[0, 6, 2] = np.nan
+    joints[0, 7, 2] = 1.25
+    decoder = make_decoder(spec, [make_output(joints.shape, dtype)], INPUT_HW)
+    assert isinstance(decoder, KeypointDecoder)
+    found = decoder.decode([joints])
+    ours = joints[0, ::-1].astype(np.float32)
+    kept = [joint for joint in range(21) if joint not in (15, 14)]
+    assert np.array_equal(found.points[kept], ours[kept, :2] * np.float32(INPUT_HW[::-1]))
+    assert np.isnan(found.points[[15, 14]]).all()
+    assert (found.scores[[15, 14]] == 0).all()
+    assert found.scores[13] == 1
+    assert found.presence == pytest.approx(found.scores.mean())
+    assert found.points.dtype == found.scores.dtype == np.float32
+
+
+def test_depths_follow_the_order_of_joints() -> None:
+    order = tuple(np.random.default_rng(4).permutation(21).tolist())
+    spec = make_spec(family="keypoints", method=None, joint_order=order, depth_output="depth")
+    output = SimpleNamespace(name="depth", shape=(1, 20), dtype=np.dtype("float16"), layout=None)
+    depths = DepthReader(spec, [output]).read([np.arange(1, 21, dtype=np.float16)[None]])
+    assert depths.dtype == np.float64
+    assert [depths[order[models_joint]] for models_joint in range(21)] == list(range(21))
+    with pytest.raises(ModelError, match="spec 's': depth_output is needed to read depths"):
+        DepthReader(make_spec(), [output])
+
+
+@pytest.mark.parametrize("family", ["palms", "landmarks"])
+def test_the_networks_of_hands_are_not_run_alone(family: str) -> None:
+    with pytest.raises(ModelError, match=f"family '{family}' is one of the two networks of a hands model"):
+        make_decoder(make_spec(family=family, method=None), [make_output((1, 63))], INPUT_HW)

@@ -18,6 +18,7 @@ from handpose_native.models import (
     METADATA_KEY,
     ModelSpec,
     check_input,
+    choose_depth_output,
     choose_output,
     find_spec,
     spec_from_metadata,
@@ -45,9 +46,12 @@ FULL: dict[str, Any] = {
     "input": "image",
     "constants": {"K": [[1.5, 0.0], [0.0, 2.5]], "gain": 3},
     "output": "maps",
+    "depth_output": "depths",
     "min_presence": 0.3,
     "source": "somewhere",
     "license": "MIT",
+    "sha256": "0123456789abcdef" * 4,
+    "weights_sha256": ("0" * 64, "f" * 64),
 }
 
 
@@ -151,10 +155,16 @@ WRONG: list[tuple[str, Any]] = [
     ("output", -1),
     ("output", True),
     ("output", 1.0),
+    ("depth_output", -2),
+    ("depth_output", 2.5),
     ("min_presence", 1.5),
     ("min_presence", math.nan),
     ("source", None),
     ("license", 2),
+    ("sha256", "0123"),
+    ("sha256", 7),
+    ("weights_sha256", "0" * 64),
+    ("weights_sha256", ("0" * 63,)),
 ]
 
 
@@ -173,9 +183,10 @@ def test_upsampled_argmax_needs_its_size() -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("method", "argmax"), ("upsampled_hw", (64, 64)), ("peak_offset_px", 0.0)]
 )
-def test_regression_takes_no_fields_of_heatmaps(field: str, value: Any) -> None:
-    with pytest.raises(ModelError, match=f"{field} must be left out, because family is 'regression'"):
-        ModelSpec(**{**REGRESSION, field: value})
+@pytest.mark.parametrize("family", ["regression", "keypoints"])
+def test_other_families_take_no_fields_of_heatmaps(family: str, field: str, value: Any) -> None:
+    with pytest.raises(ModelError, match=f"{field} must be left out, because family is '{family}'"):
+        ModelSpec(**{**REGRESSION, "family": family, field: value})
 
 
 @pytest.mark.parametrize(
@@ -245,6 +256,9 @@ def test_check_input_says_both_sides(changes: dict[str, Any], inputs: list[Any],
 
 MAPS = tensor((1, 21, 8, 8), name="maps")
 NUMBERS = tensor((1, 42), name="numbers")
+JOINTS = tensor((1, 21, 3), name="joints")
+DEPTHS = tensor((1, 20), name="depths")
+KEYPOINTS: dict[str, Any] = {"name": "k", "family": "keypoints", "channel_order": "rgb"}
 FEATURES = tensor((1, 256, 8, 8), name="features")
 
 
@@ -255,6 +269,7 @@ FEATURES = tensor((1, 256, 8, 8), name="features")
         (HEATMAP, [FEATURES, NUMBERS, MAPS], 2),
         (HEATMAP, [tensor((1, 21, 8, 8), "float16")], 0),
         (REGRESSION, [FEATURES, NUMBERS], 1),
+        (KEYPOINTS, [NUMBERS, JOINTS], 1),
         (REGRESSION, [tensor((42,))], 0),
         (REGRESSION, [tensor((1, 42, 1, 1), "float16")], 0),
         ({**HEATMAP, "output": 1}, [MAPS, MAPS], 1),
@@ -279,6 +294,7 @@ def test_the_output_is_named_or_the_only_one_that_fits(values: dict[str, Any], o
         (HEATMAP, [MAPS, MAPS], "several fit, say which with the field output"),
         (REGRESSION, [tensor((1, 63))], r"\(42,\), \(1, 42\) or \(1, 42, 1, 1\).*has 't' float32 \(1, 63\)"),
         (REGRESSION, [tensor((1, 21, 2))], r"has 't' float32 \(1, 21, 2\)"),
+        (KEYPOINTS, [NUMBERS, tensor((1, 63))], r"needs an output of shape \(1, 21, 3\), float32 or float16"),
         ({**HEATMAP, "output": "map"}, [MAPS], r"there is no output 'map'; the model has 'maps' float32"),
         ({**HEATMAP, "output": 1}, [MAPS], "there is no output 1; the model has 'maps'"),
         ({**HEATMAP, "output": 0}, [FEATURES], r"\(1, 21, h, w\).*output 0 is float32 \(1, 256, 8, 8\)"),
@@ -287,6 +303,34 @@ def test_the_output_is_named_or_the_only_one_that_fits(values: dict[str, Any], o
 def test_choose_output_says_both_sides(values: dict[str, Any], outputs: list[Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         choose_output(ModelSpec(**values), outputs)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "outputs", "index"),
+    [(None, [JOINTS], None), ("depths", [JOINTS, DEPTHS], 1), (0, [tensor((20,), "float16")], 0)],
+)
+def test_depths_are_read_from_the_output_that_the_spec_names(
+    wanted: Any, outputs: list[Any], index: int | None
+) -> None:
+    assert choose_depth_output(ModelSpec(**{**KEYPOINTS, "depth_output": wanted}), outputs) == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "outputs", "message"),
+    [
+        (
+            "depth",
+            [JOINTS, DEPTHS],
+            r"there is no output 'depth'; the model has 'joints' float32 \(1, 21, 3\), 'depths'",
+        ),
+        (2, [JOINTS, DEPTHS], "there is no output 2"),
+        (0, [JOINTS], r"shape \(20,\) or \(1, 20\), float32 or float16; output 0 is float32 \(1, 21, 3\)"),
+        (0, [tensor((1, 20), "int32")], r"output 0 is int32 \(1, 20\)"),
+    ],
+)
+def test_depths_that_are_none_say_both_sides(wanted: Any, outputs: list[Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        choose_depth_output(ModelSpec(**{**KEYPOINTS, "depth_output": wanted}), outputs)
 
 
 def write_spec(path: Path, **changes: Any) -> ModelSpec:
@@ -315,7 +359,9 @@ def test_find_spec_looks_beside_the_model(tmp_path: Path) -> None:
 
 
 def test_find_spec_lists_the_known_names() -> None:
-    with pytest.raises(ModelError, match=r"a known name \(handpose-x, unet\) or a JSON file; got 'unett'"):
+    with pytest.raises(
+        ModelError, match=r"a known name \(handpose-x, hourglass-3d, unet\) or a JSON file; got 'unett'"
+    ):
         find_spec("m.onnx", "unett")
     with pytest.raises(DTypeError, match="spec must be a ModelSpec, a name or a path; got int"):
         find_spec("m.onnx", 3)  # type: ignore[arg-type]

@@ -154,7 +154,7 @@ def test_no_frame_no_file(tmp_path: Path) -> None:
 
 
 def test_wrong_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ArgumentError, match=r"\.jsonl or \.csv; got .*a\.json"):
+    with pytest.raises(ArgumentError, match=r"\.jsonl, \.csv or \.parquet; got .*a\.json"):
         open_keypoint_writer(tmp_path / "a.json")
     with pytest.raises(VideoError, match="does not exist"):
         open_keypoint_writer(tmp_path / "nowhere" / "a.csv")

@@ -41,6 +41,7 @@ _DTYPES: dict[int, str] = {
 _LAYOUTS = {0: "NCHW", 1: "NHWC"}
 #: ``aclmdlInputAippType`` of acl/acl_mdl.h.
 _STATIC_AIPP = 1
+_NO_AIPP = 145015
 #: ATC calls an output "node:index:name" where the network calls it "name".
 _OWN_NAME = re.compile(r"^.+?:\d+:(?=.)")
 #: Names that ATC gives to inputs that it adds.
@@ -168,7 +169,7 @@ class AclDescription:
             shape = self._sized("output", one)
             if self.batch_index is not None:
                 (dims,) = self._library.values("mdl.get_cur_output_dims", self._description, index)
-                shape = tuple(dims["dims"])
+                shape = tuple(dims["dims"][: dims["dimCount"]])
                 if math.prod(shape) * one.dtype.itemsize > one.nbytes:
                     raise ModelError(
                         f"{self._file}: output {one.name!r}, {one.dtype} {shape}, does not fit the {one.nbytes} bytes "
@@ -189,7 +190,7 @@ class AclDescription:
         if code not in _DTYPES:
             raise ModelError(f"{self._file}: {kind} {name!r} has the ACL data type {code}, which NumPy does not have")
         nbytes = library.result(f"mdl.get_{kind}_size_by_index", *where)
-        return _Tensor(name, tuple(dims["dims"]), np.dtype(_DTYPES[code]), int(nbytes))
+        return _Tensor(name, tuple(dims["dims"][: dims["dimCount"]]), np.dtype(_DTYPES[code]), int(nbytes))
 
     def _read_batches(self) -> list[int]:
         (found,) = self._library.values("mdl.get_dynamic_batch", self._description)
@@ -231,5 +232,10 @@ class AclDescription:
 
     def _has_aipp(self, index: int) -> bool:
         """Tell whether an input has a static AIPP."""
-        kind, _ = self._library.values("mdl.get_aipp_type", self._model, index)
+        try:
+            kind, _ = self._library.values("mdl.get_aipp_type", self._model, index)
+        except DeviceError as error:
+            if error.code == _NO_AIPP:
+                return False
+            raise
         return bool(kind == _STATIC_AIPP)

@@ -94,7 +94,7 @@ class AclLibrary:
         """Tell whether this version of CANN has a function."""
         try:
             self._function(name)
-        except AttributeError:
+        except DeviceError:
             return False
         return True
 
@@ -109,7 +109,10 @@ class AclLibrary:
 
     def _function(self, name: str) -> Callable[..., Any]:
         if name not in self._functions:
-            self._functions[name] = attrgetter(name)(self.acl)
+            try:
+                self._functions[name] = attrgetter(name)(self.acl)
+            except AttributeError:
+                raise DeviceError(f"acl.{name}: this version of CANN has no such function") from None
         return self._functions[name]
 
     def check(self, name: str, code: int | None) -> None:

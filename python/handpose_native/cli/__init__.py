@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..diagnostics import build_config, show_config
 from ..errors import ArgumentError, DeviceError, HandposeError, MissingDependencyError, ModelError, VideoError
-from . import bench, demo, models, run, serve
+from . import batch, bench, calibrate, convert, demo, doctor, eval, export, models, run, serve, verify
 from .common import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -47,9 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     demo.add_parser(commands)
     run.add_parser(commands)
+    batch.add_parser(commands)
     serve.add_parser(commands)
     models.add_parser(commands)
+    export.add_parser(commands)
+    calibrate.add_parser(commands)
     bench.add_parser(commands)
+    convert.add_parser(commands)
+    verify.add_parser(commands)
+    eval.add_parser(commands)
+    doctor.add_parser(commands)
     config = commands.add_parser("config", help="show version, build and optional packages, for bug reports")
     config.set_defaults(function=_config)
     return parser

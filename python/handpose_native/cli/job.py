@@ -41,7 +41,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="keypoints as .jsonl or .csv; may be given several times",
+        help="keypoints as .jsonl, .csv or .parquet; may be given several times",
     )
     parser.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="take every N-th frame only")

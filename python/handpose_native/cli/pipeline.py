@@ -10,7 +10,14 @@ from .common import positive
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
 
-__all__ = ["add_pipeline_arguments", "open_pipeline_of"]
+__all__ = [
+    "add_backend_arguments",
+    "add_pipeline_arguments",
+    "backend_options_of",
+    "open_pipeline_of",
+    "pipeline_options_of",
+    "read_roi",
+]
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +29,13 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         help="hands (the default), hands-lite; a .onnx, .tflite or .om file; a folder with a palm and a landmark model",
     )
     parser.add_argument(
-        "--spec", metavar="NAME|FILE", help="what a model file expects: unet, handpose-x, or a .json (else its own)"
+        "--spec",
+        metavar="NAME|FILE",
+        help="what a model file expects: unet, handpose-x, hourglass-3d, or a .json (else its own)",
     )
     parser.add_argument(
         "--roi",
-        type=_roi,
+        type=read_roi,
         action="append",
         metavar="X,Y,W,H",
         help="where to look for a hand, in pixels, instead of everywhere; may be given several times",
@@ -37,12 +46,22 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="leave out hands less sure than this, 0..1 (else the model's value)",
     )
+    parser.add_argument(
+        "--camera", metavar="FILE", help="the camera, from `handpose-native calibrate`, for models that give depths"
+    )
+    parser.add_argument(
+        "--hand-scale",
+        type=float,
+        metavar="M",
+        help="metres from the base of the middle finger to its next joint (else 0.04463), for models that give depths",
+    )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
-    _add_backend_arguments(parser)
+    parser.add_argument("--verified", action="store_true", help="insist that the model passed `verify` as it is")
+    add_backend_arguments(parser)
     _add_hands_arguments(parser)
 
 
-def _add_backend_arguments(parser: argparse.ArgumentParser) -> None:
+def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how models are run."""
     parser.add_argument(
         "--slots", type=positive, metavar="N", help="frames in flight on the device (else 1 on the CPU, 2 on an NPU)"
@@ -56,7 +75,8 @@ def _add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _backend_options_of(options: argparse.Namespace) -> dict[str, Any]:
+def backend_options_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the arguments say, for ``Pipeline(backend_options=...)``."""
     given = {"slots": options.slots, "device_id": options.device_id, "flush": options.flush}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -79,7 +99,8 @@ def _add_hands_arguments(parser: argparse.ArgumentParser) -> None:
     hands.add_argument("--detector-only", action="store_true", default=None, help="find palms only")
 
 
-def _roi(text: str) -> tuple[float, ...]:
+def read_roi(text: str) -> tuple[float, ...]:
+    """Read X,Y,W,H in pixels; for ``type=`` of an argument."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -93,17 +114,24 @@ def open_pipeline_of(options: argparse.Namespace) -> Pipeline:
     """Load what the arguments say."""
     from ..pipeline import Pipeline
 
-    return Pipeline(
-        options.model,
-        spec=options.spec,
-        roi=options.roi,
-        threads=options.threads,
-        backend_options=_backend_options_of(options),
-        min_presence=options.min_presence,
-        max_hands=options.max_hands,
-        redetect_every=options.redetect_every,
-        smoothing=options.smoothing,
-        mirrored=options.mirrored,
-        tracking=options.tracking,
-        detector_only=options.detector_only,
-    )
+    return Pipeline(options.model, **pipeline_options_of(options))
+
+
+def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the arguments say of a pipeline, but for its model."""
+    return {
+        "spec": options.spec,
+        "roi": options.roi,
+        "threads": options.threads,
+        "backend_options": backend_options_of(options),
+        "verified": options.verified,
+        "min_presence": options.min_presence,
+        "intrinsics": options.camera,
+        "hand_scale_m": options.hand_scale,
+        "max_hands": options.max_hands,
+        "redetect_every": options.redetect_every,
+        "smoothing": options.smoothing,
+        "mirrored": options.mirrored,
+        "tracking": options.tracking,
+        "detector_only": options.detector_only,
+    }

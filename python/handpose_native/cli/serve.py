@@ -87,19 +87,19 @@ def _port(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from ..web import Access, open_server
+    from ..web import Access, load_server
 
+    make_server = load_server()  # before anything is fetched or loaded
     access = Access(options.host, token=options.token, names=options.allow_host, origins=options.allow_origin)
     signals = Signals()
     with (
         open_pipeline_of(options) as pipeline,
         signals.handled(),
         open_source_of(options, realtime=True) as opened,
-        open_server(
+        make_server(
             opened,
             lambda: pipeline.last_report,
             access,
-            host=options.host,
             port=options.port,
             draws=not options.output,
             max_viewers=options.max_viewers,
@@ -121,7 +121,10 @@ def _run(pipeline: Pipeline, opened: Source, server: Server, signals: Signals, o
         raise
     if signals.received:
         return code
-    server.end("The source has ended.", linger_s=0.0 if options.keep else _LINGER_S)
+    report = pipeline.last_report
+    is_cut = report is not None and report.frames == options.max_frames
+    ending = f"{options.max_frames} frames are done, as asked." if is_cut else "The source has ended."
+    server.end(ending, linger_s=0.0 if options.keep else _LINGER_S)
     if options.keep:
         signals.stop.wait()
         return 128 + signals.received[0]

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from .base import Estimator, PendingHands
 from .hands import HandsEstimator, HandsOptions
-from .opening import open_estimator
+from .opening import find_hands_model, open_estimator
 from .region import RegionEstimator
+from .world import WorldOptions
 
-__all__ = ["Estimator", "HandsEstimator", "HandsOptions", "PendingHands", "RegionEstimator", "open_estimator"]
+__all__ = [
+    "Estimator",
+    "HandsEstimator",
+    "HandsOptions",
+    "PendingHands",
+    "RegionEstimator",
+    "WorldOptions",
+    "find_hands_model",
+    "open_estimator",
+]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, DTypeError
-from ..models import HandsModel, is_weights_name, require_weights
+from ..models import HandsModel, is_weights_name, require_verified, require_weights
 from .hands import HandsEstimator, HandsOptions
 from .region import RegionEstimator
+from .world import WorldOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..models import ModelSpec
     from .base import Estimator
 
-__all__ = ["open_estimator"]
+__all__ = ["find_hands_model", "open_estimator"]
 
 
 def open_estimator(
@@ -27,32 +28,43 @@ def open_estimator(
     backend_options: Mapping[str, Any],
     min_presence: float | None,
     options: Mapping[str, Any],
+    world: WorldOptions | None = None,
+    verified: bool = False,
 ) -> Estimator:
     """Open the networks that a model names.
 
-    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `backend_options` hold the threads, too, and
-    `options` are those fields of :class:`HandsOptions` that were given.
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`; `backend_options` hold the threads, too,
+    `world` is what is known of camera and hand, and `options` are those fields of :class:`HandsOptions` that were
+    given.
 
     Returns
     -------
     Estimator
         To be closed by the caller.
     """
-    hands = _find_hands_model(model, spec)
+    world = world or WorldOptions()
+    hands = find_hands_model(model, spec)
     if hands is not None:
+        if verified and not (isinstance(model, str) and is_weights_name(model)):
+            for path in (hands.palm, hands.landmarks):
+                require_verified(path, None)
+        world.refuse(hands.name)
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
         return HandsEstimator(hands, HandsOptions(**given), backend_options)
     if options:
         raise ArgumentError(
             f"Pipeline: {min(options)} is for hands models only ('hands', 'hands-lite', a folder); got model {model!r}"
         )
-    return RegionEstimator(model, spec, backend_options, min_presence)  # type: ignore[arg-type]
+    return RegionEstimator(model, spec, backend_options, min_presence, world, verified=verified)  # type: ignore[arg-type]
 
 
-def _find_hands_model(
+def find_hands_model(
     model: str | os.PathLike[str] | HandsModel, spec: ModelSpec | str | os.PathLike[str] | None
 ) -> HandsModel | None:
-    """Return the two networks where a model means such; None where it is one file."""
+    """Return the two networks where a model means such; None where it is one file.
+
+    Parameters and errors are those of :class:`~handpose_native.Pipeline`.
+    """
     if isinstance(model, HandsModel):
         found = model
     elif not isinstance(model, (str, os.PathLike)):

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..backends import open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
-from ..models import check_input, choose_input, find_spec, make_decoder, spec_from_metadata
+from ..models import (
+    DepthReader,
+    check_input,
+    choose_input,
+    find_spec,
+    make_decoder,
+    require_verified,
+    spec_from_metadata,
+)
 from ..preprocess import preprocess
 from ..timing import stage
 from ..types import Hand, Roi
 from .base import Estimator
+from .world import WorldOptions, WorldReconstruction
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from ..timing import FrameTimes
     from .base import PendingHands
 
-__all__ = ["RegionEstimator"]
+__all__ = ["RegionEstimator", "normalisation_left", "open_model", "prepare_inputs"]
 
 
 class _Placement(NamedTuple):
@@ -37,6 +46,7 @@ class _Placement(NamedTuple):
     roi: Roi
     input_from_image: NDArray[np.float64]
     image_from_input: NDArray[np.float64]
+    image_hw: tuple[int, int]
 
 
 class _Pending:
@@ -72,7 +82,10 @@ class RegionEstimator(Estimator):
     backend_options : mapping
         For :func:`~handpose_native.backends.open_backend`.
     min_presence : float, optional
+    verified : bool
         See :class:`~handpose_native.Pipeline`.
+    world : WorldOptions
+        For models that give depths.
     """
 
     def __init__(
@@ -81,23 +94,29 @@ class RegionEstimator(Estimator):
         spec: ModelSpec | str | os.PathLike[str] | None,
         backend_options: Mapping[str, Any],
         min_presence: float | None,
+        world: WorldOptions,
+        *,
+        verified: bool = False,
     ) -> None:
-        self._backend, found = _open_model(model, spec, backend_options)
+        self._backend, found = open_model(model, spec, backend_options)
         self.spec: ModelSpec = found
         self.name, self.device = found.name, self._backend.device
         self._min_presence = found.min_presence if min_presence is None else min_presence
         try:
+            if verified:
+                require_verified(model, found)
             self._layout, self._input_hw = check_input(found, self._backend.inputs)
             self._decoder = make_decoder(found, self._backend.outputs, self._input_hw)
-            self._backend.select_outputs(self._decoder.reads)
-            self._image = _prepare_inputs(found, self._backend)
+            self._world = _open_world(found, self._backend, world)
+            self._backend.select_outputs((*self._decoder.reads, *(self._world.reads if self._world else ())))
+            self._image = prepare_inputs(found, self._backend)
         except HandposeError:
             self._backend.close()
             raise
         self.in_flight = self._backend.slots
         self._runs: deque[_Run] = deque()
         self._next_slot = 0
-        self._normalisation = _normalisation(found, self._backend.inputs[self._image])
+        self._normalisation = normalisation_left(found, self._backend.inputs[self._image])
         self._placements: list[_Placement] = []
         self._placed_for: tuple[tuple[int, int], tuple[Roi, ...]] | None = None
 
@@ -161,7 +180,8 @@ class RegionEstimator(Estimator):
             if presence < self._min_presence:
                 return
             keypoints = transform_points(run.placement.image_from_input, points)
-            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, roi=run.placement.roi)
+            world = self._world.place(keypoints, outputs, run.placement.image_hw) if self._world else None
+            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, world=world, roi=run.placement.roi)
             run.pending.hands.append(hand)
 
     def _forget(self, run: _Run) -> None:
@@ -175,12 +195,12 @@ class RegionEstimator(Estimator):
             self._placements = []
             for roi in rois or (Roi(width / 2, height / 2, width, height),):
                 forward = input_from_roi(roi, self._input_hw, fit=self.spec.fit)
-                self._placements.append(_Placement(roi, forward, invert(forward)))
+                self._placements.append(_Placement(roi, forward, invert(forward), image_hw))
             self._placed_for = (image_hw, rois)
         return self._placements
 
 
-def _open_model(
+def open_model(
     model: str | os.PathLike[str],
     spec: ModelSpec | str | os.PathLike[str] | None,
     backend_options: Mapping[str, Any],
@@ -202,7 +222,15 @@ def _open_model(
         raise
 
 
-def _prepare_inputs(spec: ModelSpec, backend: Backend) -> int:
+def _open_world(spec: ModelSpec, backend: Backend, options: WorldOptions) -> WorldReconstruction | None:
+    """Return what places joints before the camera; None for a model without depths."""
+    if spec.depth_output is None:
+        options.refuse(spec.name)
+        return None
+    return WorldReconstruction(DepthReader(spec, backend.outputs), options)
+
+
+def prepare_inputs(spec: ModelSpec, backend: Backend) -> int:
     """Write the inputs that stay the same, and return which one is the image."""
     image = choose_input(spec, backend.inputs)
     for index, info in enumerate(backend.inputs):
@@ -211,6 +239,6 @@ def _prepare_inputs(spec: ModelSpec, backend: Backend) -> int:
     return image
 
 
-def _normalisation(spec: ModelSpec, image: TensorInfo) -> dict[str, Any]:
+def normalisation_left(spec: ModelSpec, image: TensorInfo) -> dict[str, Any]:
     """Return what is left for ``preprocess`` to do to the grey levels: nothing where the model does it."""
     return {} if image.normalises else {"scale": spec.scale, "mean": spec.mean, "std": spec.std}

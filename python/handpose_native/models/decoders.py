@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..errors import ModelError
 from ..heatmap import heatmap_peaks
 from ..skeleton import NUM_JOINTS
-from .spec import choose_output
+from .fitting import choose_depth_output, choose_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from .spec import ModelSpec, TensorLike
+    from .fitting import TensorLike
+    from .spec import ModelSpec
 
-__all__ = ["Decoded", "Decoder", "HeatmapDecoder", "RegressionDecoder", "make_decoder"]
+__all__ = [
+    "Decoded",
+    "Decoder",
+    "DepthReader",
+    "HeatmapDecoder",
+    "KeypointDecoder",
+    "RegressionDecoder",
+    "make_decoder",
+]
 
 #: A map's pixel (i, j) has its centre here; ``heatmap_peaks`` counts so.
 _PIXEL_CENTRE_PX = 0.5
@@ -141,7 +151,63 @@ class RegressionDecoder(Decoder):
         return points, np.full(NUM_JOINTS, np.nan, dtype=np.float32)
 
 
-_DECODERS: dict[str, type[Decoder]] = {"heatmap": HeatmapDecoder, "regression": RegressionDecoder}
+class KeypointDecoder(Decoder):
+    """x, y in parts of the input's width and height, and a score, for each joint: decoded inside the network.
+
+    The score is that of :class:`HeatmapDecoder`, clipped to 0..1; one that is not a number says that the joint has no
+    point. Presence is the mean of the scores.
+
+    Parameters are those of :class:`Decoder`.
+    """
+
+    def _decode(self, output: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        input_h, input_w = self._input_hw
+        joints = output[0].astype(np.float32)
+        points = joints[:, :2] * np.array([input_w, input_h], dtype=np.float32)
+        points[np.isnan(joints[:, 2])] = np.nan
+        return points, np.clip(joints[:, 2], 0.0, 1.0)
+
+
+class DepthReader:
+    """Reads how far joints are beyond the wrist, where a spec has a ``depth_output``.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    outputs : sequence of TensorLike
+        All outputs of the opened model: ``Backend.outputs``.
+
+    Raises
+    ------
+    ModelError
+        If there is no such output.
+
+    Attributes
+    ----------
+    reads : tuple of int
+        Indices of the outputs that :meth:`read` reads.
+    """
+
+    def __init__(self, spec: ModelSpec, outputs: Sequence[TensorLike]) -> None:
+        found = choose_depth_output(spec, outputs)
+        if found is None:
+            raise ModelError(f"spec {spec.name!r}: depth_output is needed to read depths")
+        self._output = found
+        self.reads: tuple[int, ...] = (found,)
+        self._model_from_ours = np.argsort(spec.joint_order)
+
+    def read(self, outputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Return depths beyond the model's joint 0, in lengths of a bone: new array, float64, shape (21,)."""
+        depths = np.concatenate([[0.0], outputs[self._output].reshape(-1).astype(np.float64)])
+        ours: NDArray[np.float64] = depths[self._model_from_ours]
+        return ours
+
+
+_DECODERS: dict[str, type[Decoder]] = {
+    "heatmap": HeatmapDecoder,
+    "regression": RegressionDecoder,
+    "keypoints": KeypointDecoder,
+}
 
 
 def make_decoder(spec: ModelSpec, outputs: Sequence[TensorLike], input_hw: tuple[int, int]) -> Decoder:
@@ -149,4 +215,8 @@ def make_decoder(spec: ModelSpec, outputs: Sequence[TensorLike], input_hw: tuple
 
     Parameters, returns and errors are those of :class:`Decoder`.
     """
+    if spec.family not in _DECODERS:
+        raise ModelError(
+            f"spec {spec.name!r}: family {spec.family!r} is one of the two networks of a hands model; run their folder"
+        )
     return _DECODERS[spec.family](spec, outputs, input_hw)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .spec import TensorLike
+    from .fitting import TensorLike
 
 __all__ = ["HandsModel", "LandmarkReader", "Landmarks", "PalmReader"]
 

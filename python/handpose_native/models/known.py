@@ -50,6 +50,22 @@ KNOWN_MODELS: dict[str, ModelSpec] = {
         source="https://github.com/XIAN-HHappy/handpose_x",
         license="none stated by the source",
     ),
+    # x / 255 - 0.5, linear, BGR, maps read at 224 x 224: util/image_util.py and util/heatmap_util.py of the source.
+    "hourglass-3d": ModelSpec(
+        name="hourglass-3d",
+        family="heatmap",
+        input_hw=(256, 256),
+        channel_order="bgr",
+        filter="linear",
+        mean=(0.5, 0.5, 0.5),
+        std=(1.0, 1.0, 1.0),
+        fit="letterbox",
+        method="upsampled_argmax",
+        upsampled_hw=(224, 224),
+        depth_output="depth",
+        source="https://github.com/enghock1/Real-Time-2D-and-3D-Hand-Pose-Estimation",
+        license="GPL-2.0 (of the source; none stated for the weights)",
+    ),
 }
 
 

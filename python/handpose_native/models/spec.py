@@ -8,7 +8,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from ..errors import ModelError
 from ..skeleton import NUM_JOINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-__all__ = ["ModelSpec", "TensorLike", "check_input", "choose_input", "choose_output"]
+__all__ = ["ModelSpec"]
 
-_FAMILIES = ("heatmap", "regression")
+_FAMILIES = ("heatmap", "regression", "keypoints", "palms", "landmarks")
 _METHODS = ("argmax", "quarter", "dark", "expectation", "upsampled_argmax")
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "family": _FAMILIES,
@@ -31,24 +31,8 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 }
 _SIZES = ("input_hw", "upsampled_hw")
 _TRIPLES = ("mean", "std", "border_value")
+_NAMED = ("input", "output", "depth_output")
 _HEATMAP_ONLY = ("method", "upsampled_hw", "peak_offset_px")
-#: What ``preprocess`` writes.
-_INPUT_DTYPES = ("float32", "float16", "uint8")
-#: What ``heatmap_peaks`` reads.
-_OUTPUT_DTYPES = ("float32", "float16")
-
-
-class TensorLike(Protocol):
-    """What is asked of the description of an input or output; a backend's ``TensorInfo`` has it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    @property
-    def layout(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -61,8 +45,11 @@ class ModelSpec:
     Attributes
     ----------
     name : str
-    family : {"heatmap", "regression"}
-        21 maps (1, 21, h, w), or 42 numbers x0 y0 x1 y1 ... in parts of the input's width and height.
+    family : {"heatmap", "regression", "keypoints", "palms", "landmarks"}
+        21 maps (1, 21, h, w); 42 numbers x0 y0 x1 y1 ... in parts of the input's width and height; or (1, 21, 3): x, y
+        in such parts and a score 0..1 for each joint, as networks return that have the decoding inside. The last two
+        are the networks of a hands model, which are run from their folder: there a spec says how the input is made
+        only.
     channel_order : {"rgb", "bgr"}
         Of the input.
     input_hw : tuple of int, optional
@@ -94,10 +81,17 @@ class ModelSpec:
         Values of the model's other inputs, by name, the same in every run: one number, or (nested) lists of them.
     output : str or int, optional
         Name or index of the output to decode; None: the only one that fits.
+    depth_output : str or int, optional
+        Name or index of an output of 20 numbers: how much farther than the wrist the model's joints 1..20 are from the
+        camera, in lengths of the bone between joints 9 and 10; None: there is none.
     min_presence : float
         0..1; a picture with a lower presence shows no hand.
     source, license : str
         Of the weights.
+    sha256 : str
+        Of the model file that the spec was written for, in hexadecimal; for the record.
+    weights_sha256 : tuple of str
+        Of the files that the model was made from; for the record.
     """
 
     #: Version of the JSON form.
@@ -121,12 +115,15 @@ class ModelSpec:
     input: str | int | None = None
     constants: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     output: str | int | None = None
+    depth_output: str | int | None = None
     min_presence: float = 0.0
     source: str = ""
     license: str = ""
+    sha256: str = ""
+    weights_sha256: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("name", "source", "license"):
+        for field in ("name", "source", "license", "sha256"):
             if not isinstance(getattr(self, field), str):
                 raise _wrong(self, field, "text")
         if not self.name:
@@ -152,13 +149,22 @@ class ModelSpec:
             raise _wrong(self, "peak_offset_px", "a finite number")
         if not _is_number(self.min_presence) or not 0 <= self.min_presence <= 1:
             raise _wrong(self, "min_presence", "a number 0..1")
-        for field in ("input", "output"):
+        for field in _NAMED:
             value = getattr(self, field)
             if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
                 raise _wrong(self, field, "a name, an index or None")
             if isinstance(value, int) and value < 0:
                 raise _wrong(self, field, "an index of at least 0")
         _check_constants(self)
+        self._check_digests()
+
+    def _check_digests(self) -> None:
+        if self.sha256 and not _is_digest(self.sha256):
+            raise _wrong(self, "sha256", "64 hexadecimal digits")
+        digests = self.weights_sha256
+        if not isinstance(digests, (tuple, list)) or not all(map(_is_digest, digests)):
+            raise _wrong(self, "weights_sha256", "a list of 64 hexadecimal digits each")
+        object.__setattr__(self, "weights_sha256", tuple(digests))
 
     def _check_decoding(self) -> None:
         order = self.joint_order
@@ -167,10 +173,10 @@ class ModelSpec:
         if not all(isinstance(joint, int) for joint in order) or sorted(order) != list(range(NUM_JOINTS)):
             raise _wrong(self, "joint_order", f"each of 0..{NUM_JOINTS - 1} once")
         object.__setattr__(self, "joint_order", tuple(order))
-        if self.family == "regression":
+        if self.family != "heatmap":
             for field in _HEATMAP_ONLY:
                 if getattr(self, field) != getattr(type(self), field):
-                    raise _wrong(self, field, "left out, because family is 'regression'")
+                    raise _wrong(self, field, f"left out, because family is {self.family!r}")
             return
         if self.method not in _METHODS:
             raise _wrong(self, "method", f"one of {', '.join(map(repr, _METHODS))}, because family is 'heatmap'")
@@ -188,7 +194,7 @@ class ModelSpec:
         values: dict[str, Any] = {"schema": self.SCHEMA}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is None or value in ("", {}) or (self.family == "regression" and field.name in _HEATMAP_ONLY):
+            if value in (None, "", (), {}) or (self.family != "heatmap" and field.name in _HEATMAP_ONLY):
                 continue
             values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
@@ -246,111 +252,6 @@ class ModelSpec:
         return cls.from_dict(values, where=where)
 
 
-def check_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> tuple[str, tuple[int, int]]:
-    """Compare a spec with the inputs of an opened model.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    inputs : sequence of TensorLike
-        ``Backend.inputs``.
-
-    Returns
-    -------
-    layout : {"NCHW", "NHWC"}
-    input_hw : tuple of int
-        Height and width in pixels.
-
-    Raises
-    ------
-    ModelError
-        Where they disagree, with both sides, or where the model needs other inputs than the spec gives.
-    """
-    image = inputs[choose_input(spec, inputs)]
-    what = f"spec {spec.name!r}: the model's input {image.name!r} is {image.dtype} {image.layout} {image.shape}"
-    if image.layout not in ("NCHW", "NHWC") or len(image.shape) != 4 or image.shape[0] != 1:
-        raise ModelError(f"{what}; one image, (1, 3, h, w) or (1, h, w, 3), is needed")
-    if image.dtype.name not in _INPUT_DTYPES:
-        raise ModelError(f"{what}; its dtype must be one of {', '.join(_INPUT_DTYPES)}")
-    if spec.input_layout not in (None, image.layout):
-        raise ModelError(f"{what}, but the spec says input_layout {spec.input_layout!r}")
-    height, width = image.shape[2:] if image.layout == "NCHW" else image.shape[1:3]
-    if spec.input_hw not in (None, (height, width)):
-        raise ModelError(f"{what}, but the spec says input_hw {spec.input_hw}")
-    return str(image.layout), (height, width)
-
-
-def choose_input(spec: ModelSpec, inputs: Sequence[TensorLike]) -> int:
-    """Return the index of the input that is the image, once the spec has a value for each of the others.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    inputs : sequence of TensorLike
-        ``Backend.inputs``, the image being the one with a layout.
-
-    Raises
-    ------
-    ModelError
-        If an input has no value, or a value no input.
-    """
-    index = next((place for place, one in enumerate(inputs) if one.layout is not None), 0)
-    others = {one.name for place, one in enumerate(inputs) if place != index}
-    if not inputs or others != set(spec.constants):
-        names = [one.name for one in inputs]
-        besides = f" besides the constants {sorted(spec.constants)}" if spec.constants else ""
-        raise ModelError(f"spec {spec.name!r}: a model with one input{besides} is needed; it has {names}")
-    return index
-
-
-def choose_output(spec: ModelSpec, outputs: Sequence[TensorLike]) -> int:
-    """Return the index of the output that the spec means.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    outputs : sequence of TensorLike
-        ``Backend.outputs``.
-
-    Raises
-    ------
-    ModelError
-        If there is none, several, or the one that the spec names has another shape or dtype; it says both sides.
-    """
-    listed = ", ".join(f"{one.name!r} {one.dtype} {one.shape}" for one in outputs)
-    expected = f"spec {spec.name!r}: family {spec.family!r} needs an output {_expected_output(spec)}"
-    if spec.output is None:
-        fitting = [index for index, one in enumerate(outputs) if _fits(spec, one)]
-        if not fitting:
-            raise ModelError(f"{expected}; the model has {listed}")
-        if len(fitting) > 1:
-            raise ModelError(f"{expected}; several fit, say which with the field output; the model has {listed}")
-        return fitting[0]
-    names = [one.name for one in outputs]
-    index = names.index(spec.output) if spec.output in names else spec.output
-    if isinstance(index, str) or index >= len(outputs):
-        raise ModelError(f"spec {spec.name!r}: there is no output {spec.output!r}; the model has {listed}")
-    if not _fits(spec, outputs[index]):
-        raise ModelError(f"{expected}; output {spec.output!r} is {outputs[index].dtype} {outputs[index].shape}")
-    return index
-
-
-def _expected_output(spec: ModelSpec) -> str:
-    shapes = {
-        "heatmap": f"(1, {NUM_JOINTS}, h, w)",
-        "regression": f"({2 * NUM_JOINTS},), (1, {2 * NUM_JOINTS}) or (1, {2 * NUM_JOINTS}, 1, 1)",
-    }
-    return f"of shape {shapes[spec.family]}, {' or '.join(_OUTPUT_DTYPES)}"
-
-
-def _fits(spec: ModelSpec, output: TensorLike) -> bool:
-    if output.dtype.name not in _OUTPUT_DTYPES:
-        return False
-    if spec.family == "heatmap":
-        return len(output.shape) == 4 and output.shape[:2] == (1, NUM_JOINTS) and 0 not in output.shape
-    return output.shape in ((2 * NUM_JOINTS,), (1, 2 * NUM_JOINTS), (1, 2 * NUM_JOINTS, 1, 1))
-
-
 def _wrong(spec: ModelSpec, field: str, expected: str) -> ModelError:
     return ModelError(f"spec {spec.name!r}: {field} must be {expected}; got {getattr(spec, field)!r}")
 
@@ -369,6 +270,10 @@ def _check_constants(spec: ModelSpec) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
 def _size(spec: ModelSpec, field: str) -> tuple[int, int] | None:

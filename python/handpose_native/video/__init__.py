@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Sink, Source, SourceInfo
 from .cameras import CameraSettings
+from .images import natural_key, read_image
 from .keypoints import KeypointWriter, open_keypoint_writer, read_keypoints
 from .reading import POLICIES, default_policy, read_frames
 from .sinks import open_sink
@@ -19,9 +20,11 @@ __all__ = [
     "SourceInfo",
     "WindowSink",
     "default_policy",
+    "natural_key",
     "open_keypoint_writer",
     "open_sink",
     "open_source",
     "read_frames",
+    "read_image",
     "read_keypoints",
 ]

@@ -130,6 +130,8 @@ class Source(ABC):
 
         Where another thread waits for a frame that does not come, it releases it, once it gives up waiting.
         """
+        if self._closed:
+            return
         self._closed = True
         self._interrupt()
         if self._reading.acquire(timeout=_PATIENCE_S):

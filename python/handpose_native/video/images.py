@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ImageSource", "find_images", "natural_key"]
+__all__ = ["ImageSource", "find_images", "natural_key", "read_image"]
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class ImageSource(Source):
         found: list[str] = []
         for self._start, path in enumerate(paths):
             try:
-                first = _read_image(path)
+                first = read_image(path)
                 break
             except VideoError as error:
                 found.append(str(error))
@@ -93,7 +93,7 @@ class ImageSource(Source):
             image, self._first = self._first, None
             if image is None:
                 try:
-                    image = _read_image(self._paths[index])
+                    image = read_image(self._paths[index])
                 except VideoError as error:
                     logger.info("left out: %s", error)
                     self.problems.append(f"left out: {error}")
@@ -104,8 +104,16 @@ class ImageSource(Source):
         self._first = None
 
 
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    """Return the picture as BGR, upright by its EXIF orientation; grey and 16 bit are converted, alpha dropped."""
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return a picture file as BGR, upright by its EXIF orientation; grey and 16 bit are converted, alpha dropped.
+
+    Raises
+    ------
+    VideoError
+        If the file cannot be read, or is damaged.
+    MissingDependencyError
+        If OpenCV is not installed.
+    """
     try:
         import cv2
     except ImportError as error:

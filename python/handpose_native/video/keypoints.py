@@ -1,4 +1,4 @@
-"""Keypoints as files: JSON Lines and CSV, in the schema that docs/keypoints.md describes."""
+"""Keypoints as files: JSON Lines, CSV and Parquet, in the schema that docs/keypoints.md describes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ import numpy as np
 from ..errors import ArgumentError, VideoError
 from ..skeleton import JOINT_NAMES
 from .base import check_output_path, reason_of
+from .keypoint_table import TableWriter
+from .keypoint_writer import SCHEMA, SCHEMA_VERSION, UNITS, KeypointWriter, describe_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from ..types import FrameResult, Hand
     from .base import SourceInfo
@@ -32,10 +33,6 @@ __all__ = [
     "open_keypoint_writer",
     "read_keypoints",
 ]
-
-#: Name and version of the schema; the number grows when a reader of the old one would go wrong.
-SCHEMA = "handpose_native.keypoints/1"
-SCHEMA_VERSION = 1
 
 _PIXEL_DECIMALS, _SCORE_DECIMALS, _WORLD_DECIMALS, _TIME_DECIMALS = 2, 3, 5, 6
 _CSV_COLUMNS = (
@@ -58,85 +55,23 @@ _CSV_COLUMNS = (
 )
 
 
-class KeypointWriter(ABC):
-    """Writes the hands of each frame to a file. A context manager.
-
-    The file is created with the first frame and every frame is on its way to the disk when `write` returns.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder exists.
-    source : SourceInfo or None
-        Where the frames come from.
-
-    Attributes
-    ----------
-    name : str
-        The path, for messages.
-    frames_written : int
-        Frames appended so far.
-    problems : list of str
-        Always empty: nothing is left out or changed.
-    """
+class _TextWriter(KeypointWriter):
+    """Writes lines; those of a frame are on their way to the disk when `write` returns."""
 
     def __init__(self, path: Path, source: SourceInfo | None) -> None:
-        self.name = str(path)
-        self.frames_written = 0
-        self.problems: list[str] = []
-        self._path = path
-        self._source = source
+        super().__init__(path, source)
         self._file: Any = None
-        self._closed = False
-        self._failed = False
 
-    def write(self, result: FrameResult) -> None:
-        """Append one frame.
-
-        Raises
-        ------
-        VideoError
-            If the file is closed, failed before, or cannot be written; the frames before stay readable.
-        """
-        if self._closed or self._failed:
-            raise VideoError(f"{self._path}: the output {'is closed' if self._closed else 'failed before'}")
-        try:
-            text = self._text(result)
-            if self._file is None:
-                self._file = self._path.open("wb", buffering=0)
-                text = self._header() + text
-            self._append(text.encode("utf-8"))
-            self.frames_written += 1
-        except OSError as error:
-            self._failed = True
-            raise VideoError(f"{self._path}: cannot be written: {reason_of(error)}") from error
-
-    def close(self) -> None:
-        """Close the file; more calls do nothing.
-
-        Raises
-        ------
-        VideoError
-            If the system reports only now that something could not be written.
-        """
-        if self._closed:
-            return
-        self._closed = True
+    def _write(self, result: FrameResult) -> None:
+        text = self._text(result)
         if self._file is None:
-            return
-        try:
+            self._file = self._path.open("wb", buffering=0)
+            text = self._header() + text
+        self._append(text.encode("utf-8"))
+
+    def _finish(self) -> None:
+        if self._file is not None:
             self._file.close()
-        except OSError as error:
-            if not self._failed:
-                raise VideoError(f"{self._path}: cannot be written: {reason_of(error)}") from error
-
-    def __enter__(self) -> KeypointWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _append(self, data: bytes) -> None:
         """Write all of it or, where the disk is full, nothing: half a line would spoil the file for strict readers."""
@@ -158,7 +93,7 @@ class KeypointWriter(ABC):
         """Return the lines of a frame."""
 
 
-class _JsonLinesWriter(KeypointWriter):
+class _JsonLinesWriter(_TextWriter):
     def _header(self) -> str:
         return json_text(header_record(self._source)) + "\n"
 
@@ -167,7 +102,7 @@ class _JsonLinesWriter(KeypointWriter):
         return json_text(frame_record(result.index, result.pts_s, picture.width, picture.height, result.hands)) + "\n"
 
 
-class _CsvWriter(KeypointWriter):
+class _CsvWriter(_TextWriter):
     def _header(self) -> str:
         return _csv_lines([_CSV_COLUMNS])
 
@@ -193,7 +128,8 @@ def open_keypoint_writer(path: str | os.PathLike[str], *, source: SourceInfo | N
     Parameters
     ----------
     path : str or path
-        ``.jsonl``: one JSON object per line, a header and then one per frame; ``.csv``: a table with one row per joint.
+        ``.jsonl``: one JSON object per line, a header and then one per frame; ``.csv``: a table with one row per joint;
+        ``.parquet``: a table by columns with one row per hand, which can be read once it is closed.
     source : SourceInfo, optional
         Where the frames come from; it is noted in the header of JSON Lines.
 
@@ -205,15 +141,21 @@ def open_keypoint_writer(path: str | os.PathLike[str], *, source: SourceInfo | N
     Raises
     ------
     ArgumentError
-        If the suffix is neither.
+        If the suffix is none of these.
     VideoError
         If the folder does not exist or cannot be written to.
+    MissingDependencyError
+        If pyarrow, for Parquet, is not installed.
     """
     target = Path(path)
-    writers: dict[str, type[KeypointWriter]] = {".jsonl": _JsonLinesWriter, ".csv": _CsvWriter}
+    writers: dict[str, type[KeypointWriter]] = {
+        ".jsonl": _JsonLinesWriter,
+        ".csv": _CsvWriter,
+        ".parquet": TableWriter,
+    }
     writer = writers.get(target.suffix.lower())
     if writer is None:
-        raise ArgumentError(f"open_keypoint_writer: path must end in .jsonl or .csv; got {os.fspath(path)!r}")
+        raise ArgumentError(f"open_keypoint_writer: path must end in .jsonl, .csv or .parquet; got {os.fspath(path)!r}")
     check_output_path(target)
     return writer(target, source)
 
@@ -269,22 +211,7 @@ def json_text(value: Any) -> str:
 
 def header_record(source: SourceInfo | None) -> dict[str, Any]:
     """Return what stands in the first line of JSON Lines."""
-    described = None
-    if source is not None:
-        described = {
-            "name": source.name,
-            "kind": source.kind,
-            "width": source.width,
-            "height": source.height,
-            "fps": None if source.fps is None else str(source.fps),
-            "frame_count": source.frame_count,
-        }
-    return {
-        "schema": SCHEMA,
-        "source": described,
-        "joints": list(JOINT_NAMES),
-        "units": {"time_s": "s", "keypoints": ["px", "px", "0..1"], "world": "m"},
-    }
+    return {"schema": SCHEMA, "source": describe_source(source), "joints": list(JOINT_NAMES), "units": UNITS}
 
 
 def frame_record(index: int, pts_s: float, width: int, height: int, hands: Sequence[Hand]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import missing_dependency
 from .access import Access
@@ -10,11 +10,16 @@ from .access import Access
 if TYPE_CHECKING:
     from .server import Server
 
-__all__ = ["Access", "open_server"]
+__all__ = ["Access", "load_server"]
 
 
-def open_server(*arguments: Any, **options: Any) -> Server:
-    """Make a :class:`~handpose_native.web.server.Server`; arguments as there.
+def load_server() -> type[Server]:
+    """Import what a server needs.
+
+    Returns
+    -------
+    type
+        The class :class:`~handpose_native.web.server.Server`.
 
     Raises
     ------
@@ -31,4 +36,4 @@ def open_server(*arguments: Any, **options: Any) -> Server:
         raise missing_dependency(error, package, "to serve a run", "handpose_native[web]") from error
     from .server import Server
 
-    return Server(*arguments, **options)
+    return Server

@@ -47,6 +47,7 @@ class Access:
 
     Attributes
     ----------
+    host : str
     token : str or None
     made_token : bool
         Whether the token was made here, so that somebody has to be told.
@@ -62,6 +63,7 @@ class Access:
     def __init__(
         self, host: str, *, token: str | None = None, names: Sequence[str] = (), origins: Sequence[str] = ()
     ) -> None:
+        self.host = host
         self.made_token = token is None and not is_loopback(host)
         if self.made_token:
             token = secrets.token_urlsafe(24)

@@ -17,7 +17,7 @@ from aiohttp import web
 from ..video.keypoints import json_text
 from .access import Refusal
 from .metrics import Metrics
-from .pictures import BOUNDARY
+from .pictures import BOUNDARY, PART_HEAD
 from .viewers import TooManyViewers
 
 if TYPE_CHECKING:
@@ -122,8 +122,6 @@ class Application:
         """Say the port: browsers do not tell the cookies of a machine's ports apart."""
         self._cookie = f"handpose_native_{port}"
 
-    # -- rules for every request ------------------------------------------------------------------------------------
-
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self._on_request(request.protocol)
@@ -155,8 +153,6 @@ class Application:
         if response.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
 
-    # -- the page ---------------------------------------------------------------------------------------------------
-
     async def _page(self, request: web.Request) -> web.StreamResponse:
         token = request.query.get("token")
         if token is None or self._access.token is None:
@@ -171,8 +167,6 @@ class Application:
 
     def _asset_named(self, name: str) -> web.Response:
         return web.Response(body=self._assets[name], content_type=_ASSETS[name], charset="utf-8")
-
-    # -- pictures ---------------------------------------------------------------------------------------------------
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         with self._viewers.one_more("") as viewer:
@@ -196,8 +190,7 @@ class Application:
         return response
 
     async def _send_pictures(self, request: web.Request, response: web.StreamResponse, viewer: Viewer) -> None:
-        # Further boundaries come at the end of each picture.
-        await response.write(f"--{BOUNDARY}\r\n".encode())
+        await response.write(PART_HEAD)  # each picture brings that of the next
         jpeg: Jpeg | None = None
         while True:
             following = await self._next_picture(jpeg.number if jpeg is not None else self._feed.number - 1)
@@ -214,8 +207,6 @@ class Application:
             return await asyncio.wait_for(self._pictures.after(max(number, 0)), _REPEAT_S)
         except asyncio.TimeoutError:
             return None
-
-    # -- keypoints and figures --------------------------------------------------------------------------------------
 
     async def _keypoints(self, request: web.Request) -> web.StreamResponse:
         entries = self._feed.entries_after(self._feed.number - 1)
@@ -281,8 +272,6 @@ class Application:
             "pictures_encoded": ("counter", "Pictures that were encoded for viewers.", self._pictures.encoded),
             "encoding_seconds": ("counter", "Time that encoding pictures took.", self._pictures.encode_s),
         }
-
-    # -- streams ----------------------------------------------------------------------------------------------------
 
     async def _begin(self, request: web.Request, response: web.StreamResponse) -> None:
         """Send the headers; from then on a viewer's own pace counts, and next to nothing is kept ready for it."""

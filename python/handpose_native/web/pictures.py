@@ -14,9 +14,11 @@ from ..errors import VideoError, missing_dependency
 if TYPE_CHECKING:
     from .feed import Feed, Shot
 
-__all__ = ["BOUNDARY", "Jpeg", "Pictures"]
+__all__ = ["BOUNDARY", "PART_HEAD", "Jpeg", "Pictures"]
 
 BOUNDARY = "picture"
+#: What comes before each picture of a stream. It cannot tell the length, as it is sent before the picture is there.
+PART_HEAD = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Jpeg:
         As in :class:`~handpose_native.types.FrameResult`.
     data : bytes
     part : bytes
-        The same as a part of ``multipart/x-mixed-replace``, with the boundary that ends it: browsers show a picture
-        only once they have seen that.
+        The same as the body of a part of ``multipart/x-mixed-replace``, with `PART_HEAD` of the next part after it:
+        Chromium shows a picture only once it has read the headers of the following one.
     """
 
     number: int
@@ -97,8 +99,6 @@ class Pictures:
 
     def close(self) -> None:
         """Let the thread end."""
-        if self._coming is not None:
-            self._coming.cancel()
         self._pool.shutdown(wait=False)
 
     async def _encode_next(self) -> None:
@@ -133,9 +133,4 @@ class Pictures:
         if not done:
             raise VideoError(f"frame {shot.index} cannot be encoded as JPEG")
         jpeg = data.tobytes()
-        head = (
-            f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
-            f"X-Frame: {shot.index}\r\nX-Time: {shot.pts_s:.6f}\r\n\r\n"
-        )
-        part = b"".join((head.encode(), jpeg, f"\r\n--{BOUNDARY}\r\n".encode()))
-        return Jpeg(shot.number, shot.index, shot.pts_s, jpeg, part)
+        return Jpeg(shot.number, shot.index, shot.pts_s, jpeg, jpeg + b"\r\n" + PART_HEAD)

@@ -41,8 +41,8 @@ _BACKLOG = 32
 _FURTHER_CONNECTIONS = 32
 #: A connection that has asked nothing for so long is closed, new or used.
 _SILENT_S = 15.0
-#: How long leaving waits for answers that are on their way, and for the thread.
-_LAST_ANSWERS_S, _THREAD_S = 0.3, 1.5
+#: How long leaving waits for answers that are on their way (twice, where a viewer has stalled), and for the thread.
+_LAST_ANSWERS_S, _THREAD_S = 0.1, 1.0
 #: A page asks for the status about once a second; where none has for so long there is none.
 _PAGE_IS_OPEN_S = 3.0
 _MAX_LINE_BYTES = 4096
@@ -59,9 +59,7 @@ class Server:
     report : callable
         Returns the report of the run, None before it begins.
     access : Access
-        Who may look.
-    host : str
-        Where to listen.
+        Where to listen, and who may look.
     port : int
         0 for any that is free.
     draws : bool
@@ -94,7 +92,6 @@ class Server:
         report: Callable[[], RunReport | None],
         access: Access,
         *,
-        host: str = "127.0.0.1",
         port: int = 8080,
         draws: bool = True,
         max_viewers: int = 8,
@@ -114,8 +111,7 @@ class Server:
         self._silent: set[object] = set()
         self._site = Application(self._feed, self._pictures, self._status, self._viewers, access, self._silent.discard)
         self._access = access
-        self._host = host
-        self._sockets = _listen(host, port)
+        self._sockets = _listen(access.host, port)
         self.port: int = self._sockets[0].getsockname()[1]
         self._site.listens_on(self.port)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -127,7 +123,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where a browser on this machine or, if the server listens to others, on another one finds the page."""
-        host = _address_for_others(self._host)
+        host = _address_for_others(self._access.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property

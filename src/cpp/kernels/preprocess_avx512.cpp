@@ -13,7 +13,7 @@ struct Avx512 : Avx2 {
     if (count < kVector) return Avx2::reduce_rows(rows, count, to);
     reduce_columns<1>(rows, 0, to);
     std::int32_t at = columns_to_alignment(rows, kVector);
-    for (; at + 2 * kVector <= count; at += 2 * kVector) reduce_columns<2>(rows, at, to + at);
+    for (; at + 4 * kVector <= count; at += 4 * kVector) reduce_columns<4>(rows, at, to + at);
     for (; at < count; at += kVector) {
       if (at > count - kVector) at = count - kVector;  // again some of the columns before
       reduce_columns<1>(rows, at, to + at);

@@ -31,7 +31,7 @@ def describe(things: list[Handle], when: str) -> str:
     lines = [f"leaks at {when}: {total}"]
     for thing in things:
         lines.append(f"  {thing.describe()} made at (innermost last)")
-        lines.append(format_stack(thing.stack).rstrip("\n"))
+        lines.append(format_stack(thing.stack))
     return "\n".join(lines)
 
 
@@ -62,9 +62,12 @@ class _ExitGuard:
         state = emulator
         if getpid() != state.pid or not state.initialized:
             return
-        things = living()
         when = "process exit without acl.finalize"
-        report = describe(things, when) if things else when
+        try:
+            things = living()
+            report = describe(things, when) if things else when
+        except Exception as error:  # parts of the interpreter may be gone already
+            report = f"{when} (no report: {error!r})"
         # The objects of __main__ die after this: a finalize in one of their __del__ would come too late as well.
         write(2, f"acl emulator: rules 14 and 15: {report}\n".encode())
         leave(EXIT_STATUS)

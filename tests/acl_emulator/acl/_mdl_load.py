@@ -108,6 +108,7 @@ def unload(number: int) -> int:
 
 # aclmdlConfigAttr and the load types that its first attribute takes.
 _TYPE, _PATH, _ADDRESS, _SIZE, _WEIGHT, _WEIGHT_SIZE, _WORK, _WORK_SIZE = range(1, 9)
+_WORK_OPTIMIZE = 13
 _FROM_FILE, _FROM_FILE_WITH_MEM, _FROM_MEM, _FROM_MEM_WITH_MEM = range(1, 5)
 
 
@@ -133,7 +134,7 @@ def destroy_config_handle(handle: int) -> int:
 @api("mdl.set_config_opt", "pio")
 def set_config_opt(handle: int, attribute: int, value: Any) -> int:
     config = emulator.find(handle, Config)
-    if not 0 <= attribute <= _WORK_SIZE:
+    if not (0 <= attribute <= _WORK_SIZE or attribute == _WORK_OPTIMIZE):
         raise AclError(codes.INVALID_PARAM, f"attribute {attribute}")
     if not isinstance(value, str if attribute == _PATH else int):
         raise TypeError(f"acl.mdl.set_config_opt args parse failed: attribute {attribute} got {type(value).__name__}")

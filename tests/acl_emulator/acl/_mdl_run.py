@@ -29,11 +29,11 @@ def destroy_data_buffer(handle: int) -> int:
     return codes.SUCCESS
 
 
-def _require_idle(handle: int, what: str) -> None:
-    """A buffer of a dataset that a queued task works with must stay."""
+def _require_idle(handle: int, what: str, rule: int = 21) -> None:
+    """A buffer of a dataset that a queued task works with must stay as it is."""
     for dataset in emulator.living(Dataset):
         if dataset.users and handle in dataset.buffers:
-            raise emulator.breach(21, f"{what} of a data buffer of {dataset.describe()}, used on {dataset.users[0]}")
+            raise emulator.breach(rule, f"{what} of a data buffer of {dataset.describe()}, used on {dataset.users[0]}")
 
 
 @api("get_data_buffer_addr", "p", returns=0)
@@ -54,6 +54,7 @@ def get_data_buffer_size_v2(handle: int) -> int:
 @api("update_data_buffer", "ppp")
 def update_data_buffer(handle: int, pointer: int, size: int) -> int:
     buffer = emulator.find(handle, DataBuffer)
+    _require_idle(handle, "update_data_buffer", 38)
     buffer.detach()
     buffer.address, buffer.size = pointer, size
     buffer.attach()

@@ -18,7 +18,7 @@ from ._state import Handle, emulator
 GARBAGE = 0xCD  # fresh memory
 UNFINISHED = 0xFF  # outputs of a task that has not run: NaN in both float types, -1 in the integers
 CANARY = 0xA5  # around every block
-FRONT = 64  # canary bytes in front of a block
+FRONT = 64  # canary bytes in front of a block, at least
 KEEP_FREED = 256  # freed blocks whose addresses stay reserved, so that a late access traps
 KEEP_HOST_BYTES = 64 << 20  # of host objects whose pointers were handed out
 HUGE_PAGE = 2 << 20
@@ -49,22 +49,27 @@ class Block(Handle):
         self.family, self.size, self.charge = family, size, charge
         data = -(-(size + FRONT + 2 * modulus) // libc.PAGE) * libc.PAGE
         self._region, self._data = data + 2 * libc.PAGE, data
-        self._base = libc.reserve(self._region)
-        if self._base == 0:
-            raise AclError(codes.RT_MEMORY_ALLOCATION, f"the machine has no {size} bytes left")
-        self.start = self._base + libc.PAGE
-        last = self.start + data - size
-        self.address = self.handle = last - (last - remainder) % modulus
-        self._shadow = libc.reserve(self._region) + libc.PAGE if shadowed else 0
-        self.device_view = self._shadow + (self.address - self.start) if shadowed else self.address
         self.trapping = shadowed and emulator.profile.is_ep
         self.users = 0
         self.buffers: set[int] = set()
         self.device_wrote = False
+        self._base = self._map(opened=not self.trapping)
+        self._shadow = self._map(opened=True) + libc.PAGE if shadowed else 0
+        self.start = self._base + libc.PAGE
+        last = self.start + data - size
+        self.address = self.handle = last - (last - remainder) % modulus
+        offset = self.address - self.start
+        self.device_view = self._shadow + offset if shadowed else self.address
         for begin in filter(None, (0 if self.trapping else self.start, self._shadow)):
-            libc.open_range(begin, data)
             libc.fill(begin, CANARY, data)
-            libc.fill(begin + (self.address - self.start), GARBAGE, size)
+            libc.fill(begin + offset, GARBAGE, size)
+
+    def _map(self, opened: bool) -> int:
+        """Reserve the region, and make what is between its guards ordinary memory."""
+        base = libc.reserve(self._region)
+        if base == 0 or (opened and not libc.open_range(base + libc.PAGE, self._data)):
+            raise AclError(codes.RT_MEMORY_ALLOCATION, f"this machine itself has no {self.size} bytes left")
+        return base
 
     @property
     def end(self) -> int:
@@ -81,11 +86,11 @@ class Block(Handle):
         """Rule 19: nothing was written in front of the block or behind it."""
         if self.trapping:
             return
-        before = read(self.address - FRONT, FRONT)
+        before = read(self.start, self.address - self.start)
         after = read(self.end, self.start + self._data - self.end)
         if before.count(CANARY) != len(before) or after.count(CANARY) != len(after):
             where = "before" if before.count(CANARY) != len(before) else "behind"
-            libc.fill(self.address - FRONT, CANARY, FRONT)
+            libc.fill(self.start, CANARY, self.address - self.start)
             libc.fill(self.end, CANARY, self.start + self._data - self.end)
             emulator.forbid(19, f"bytes {where} the {self.describe()} were overwritten")
 
@@ -111,10 +116,12 @@ class Memory:
         self.freed: deque[Block] = deque()
         self.used = 0
         self.host: dict[int, tuple[int, Any]] = {}
+        self._host_bytes = 0
 
     def reset(self) -> None:
         for block in list(self.blocks.values()):
             self.remove(block)
+            block.forget()
         for block in self.freed:
             block.forget()
         self.__init__()  # type: ignore[misc]
@@ -152,7 +159,9 @@ class Memory:
             block = self.blocks.get(address)
             if block is None or block.family not in families:
                 # The real call returns 107000; the breach is raised because no program does this on purpose.
-                emulator.forbid(20, f"free of {self.name(address)}; {' or '.join(families)} memory expected")
+                freed = [block for block in self.freed if block.address == address]
+                what = f"{freed[-1].describe()} for the second time" if freed else self.name(address)
+                emulator.forbid(20, f"free of {what}; {' or '.join(families)} memory expected")
                 raise AclError(codes.RT_PARAM_INVALID, f"{address:#x} was not allocated by {' or '.join(families)}")
             if block.users:
                 raise emulator.breach(21, f"free of {block.describe()} that a queued task or a loaded model uses")
@@ -213,10 +222,15 @@ class Memory:
     def remember(self, address: int, size: int, owner: Any) -> None:
         """Note the object behind a pointer that was handed out. It is kept, so that its address is not used again."""
         with emulator.lock:
-            self.host.pop(address, None)
+            self._forget_host(address)
             self.host[address] = (size, owner)
-            while len(self.host) > 1 and sum(size for size, _ in self.host.values()) > KEEP_HOST_BYTES:
-                del self.host[next(iter(self.host))]
+            self._host_bytes += size
+            while len(self.host) > KEEP_FREED or (len(self.host) > 1 and self._host_bytes > KEEP_HOST_BYTES):
+                self._forget_host(next(iter(self.host)))
+
+    def _forget_host(self, address: int) -> None:
+        size, _ = self.host.pop(address, (0, None))
+        self._host_bytes -= size
 
     def _check_host(self, address: int, count: int, what: str) -> None:
         with emulator.lock:

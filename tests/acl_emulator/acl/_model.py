@@ -125,12 +125,9 @@ class Run:
         self.gear = inputs.gear.get(model.handle, om.largest_gear)
         self.inputs = _buffers(inputs, len(om.inputs), "input")
         self.outputs = _buffers(outputs, len(om.outputs), "output")
+        self.aipp = _aipp_of(om, inputs)
         for index, buffer in enumerate(self.inputs):
-            dynamic = om.gear_kind or any(t.aipp is not None and t.aipp.mode == "dynamic" for t in om.inputs)
-            need = om.input_bytes(index, self.gear if dynamic else om.largest_gear)
-            if om.inputs[index].aipp is not None and dynamic and index in inputs.aipp:
-                batch = om.input_shapes[self.gear][om.data_inputs.index(om.inputs[index])][0]
-                need = batch * inputs.aipp[index].bytes_per_picture()
+            need = om.input_bytes(index, self.gear, self.aipp.get(index))
             _check_size(buffer, need, f"input {index} of {model.name}")
         for index, buffer in enumerate(self.outputs):
             _check_size(buffer, om.output_bytes(index, self.gear), f"output {index} of {model.name}")
@@ -138,7 +135,6 @@ class Run:
         named += [(f"output {i}", b) for i, b in enumerate(self.outputs)]
         self.blocks = [_device_block(buffer, what, model.name) for what, buffer in named]
         _check_apart(named)
-        self.aipp = _aipp_of(om, inputs)
 
     def begin(self) -> None:
         """Rules 37 and 48: nobody else runs this model or works with these datasets."""
@@ -233,15 +229,10 @@ def _bytes(buffer: DataBuffer) -> Array:
 def _network_input(tensor: Tensor, data: Array, shape: list[int], aipp: Aipp | None) -> Array:
     if aipp is not None:
         count = shape[0] * aipp.bytes_per_picture()
-        return aipp.apply(data[:count], shape[0]).astype(np.dtype(_onnx_type(tensor)))
+        return aipp.apply(data[:count], shape[0]).astype(np.dtype(tensor.element))
     dtype = np.dtype(tensor.dtype)
     count = int(np.prod(shape)) * dtype.itemsize
-    return data[:count].view(dtype).reshape(shape).astype(np.dtype(_onnx_type(tensor)), copy=False)
-
-
-def _onnx_type(tensor: Tensor) -> str:
-    # ATC's fp16 inputs and AIPP stand in front of a float32 network.
-    return "float32" if tensor.dtype == "float16" or tensor.aipp is not None else tensor.dtype
+    return data[:count].view(dtype).reshape(shape).astype(np.dtype(tensor.element), copy=False)
 
 
 def _buffers(dataset: Dataset, expected: int, what: str) -> list[DataBuffer]:

@@ -17,7 +17,7 @@ from . import _codes as codes
 from ._aipp import Aipp
 from ._errors import AclError
 
-MAGIC = b"ACL-EMULATOR-OM\x02"
+MAGIC = b"ACL-EMULATOR-OM\x03"
 _LENGTH = struct.Struct("<Q")
 BATCH_INPUT = "ascend_mbatch_shape_data"
 AIPP_INPUT = "ascend_dynamic_aipp_data"
@@ -25,14 +25,22 @@ AIPP_INPUT = "ascend_dynamic_aipp_data"
 
 @dataclass
 class Tensor:
-    """One input or output. ``shape`` has -1 where the gear decides; ``tensor`` is the ONNX name, empty for inputs of
-    ATC's."""
+    """One input or output.
+
+    Attributes
+    ----------
+    dtype, format, shape
+        What the program sees; -1 in ``shape`` where the gear decides.
+    tensor, element
+        Name and type in the ONNX model; both empty for inputs that ATC adds.
+    """
 
     name: str
     dtype: str
     format: str
     shape: list[int]
     tensor: str
+    element: str
     aipp: Aipp | None = None
 
     @property
@@ -79,14 +87,15 @@ class Om:
         names = [tensor.name for tensor in self.inputs]
         return names.index(name) if name in names else None
 
-    def input_bytes(self, index: int, gear: int) -> int:
-        """Return the bytes of an input at a gear."""
+    def input_bytes(self, index: int, gear: int, aipp: Aipp | None = None) -> int:
+        """Return the bytes of an input at a gear; ``aipp``: parameters that were set at run time."""
         tensor = self.inputs[index]
         if not tensor.tensor:
             return math.prod(tensor.shape) * tensor.itemsize
         shape = self.input_shapes[gear][self.data_inputs.index(tensor)]
-        if tensor.aipp is not None:
-            return shape[0] * tensor.aipp.bytes_per_picture()
+        aipp = aipp or tensor.aipp
+        if aipp is not None and aipp.width:
+            return shape[0] * aipp.bytes_per_picture()
         return math.prod(shape) * tensor.itemsize
 
     def output_bytes(self, index: int, gear: int) -> int:

@@ -54,7 +54,7 @@ class Profile:
     memory
         Bytes of device memory; None for those of the board.
     slow
-        True: the first ``set_device`` takes 2 s and ``finalize`` 1 s, and models without a latency of their own take
+        True: the first ``set_device`` takes 2 s and ``finalize`` 2 s, and models without a latency of their own take
         that of the SoC's table.
     non_coherent
         True (rc only): the device sees what ``mem_flush`` wrote, the CPU what ``mem_invalidate`` read.

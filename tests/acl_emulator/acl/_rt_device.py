@@ -51,7 +51,7 @@ def finalize() -> int:
     if not emulator.initialized:
         raise AclError(codes.REPEAT_FINALIZE, "acl was finalised before or never initialised")
     if emulator.profile.slow:
-        time.sleep(1.0)
+        time.sleep(2.0)
     try:
         leaks.require_none("acl.finalize")
         open_devices = [device.number for device in emulator.devices.values() if device.references]

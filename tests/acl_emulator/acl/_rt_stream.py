@@ -114,7 +114,7 @@ def reset_event(handle: int, stream: int) -> int:
 def stream_wait_event(stream: int, handle: int) -> int:
     event, queue = _event(handle), stream_of(stream)
     event.require_record("stream_wait_event")
-    queue.submit(Task("stream_wait_event", event.wait))
+    queue.submit(Task("stream_wait_event", event.block(queue)))
     return codes.SUCCESS
 
 
@@ -122,7 +122,7 @@ def stream_wait_event(stream: int, handle: int) -> int:
 def synchronize_event(handle: int) -> int:
     event = _event(handle)
     event.require_record("synchronize_event")
-    event.wait()
+    event.reached()
     return codes.SUCCESS
 
 
@@ -144,7 +144,7 @@ def query_event_status(handle: int) -> tuple[int, int]:
 def query_event_wait_status(handle: int) -> tuple[int, int]:
     event = _event(handle)
     event.require_record("query_event_wait_status")
-    return 1 if event.complete else 0, codes.SUCCESS
+    return 0 if event.complete else 1, codes.SUCCESS
 
 
 @api("rt.event_elapsed_time", "pp", returns=(0.0, RET), context=True)
@@ -271,7 +271,7 @@ def launch_callback(function: Any, argument: Any, block: int, stream: int) -> in
     def run(ready: float) -> float:
         reports.post(thread, work)
         if block:
-            done.wait()
+            queue.wait_for(done.wait)
         return max(ready, time.monotonic())
 
     queue.submit(Task("launch_callback", run))

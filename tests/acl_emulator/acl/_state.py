@@ -19,6 +19,7 @@ from . import _codes as codes
 from ._errors import AclError, RuleViolation
 from ._profile import Profile, from_environment
 
+KEEP_DESTROYED = 65536  # destroyed handles that messages can still name
 log = logging.getLogger("acl_emulator")
 _HERE = str(Path(__file__).parent)
 Kind = TypeVar("Kind", bound="Handle")
@@ -160,6 +161,8 @@ class Emulator:
         with self.lock:
             self.handles.pop(thing.handle, None)
             self.destroyed[thing.handle] = thing.kind
+            if len(self.destroyed) > KEEP_DESTROYED:
+                del self.destroyed[next(iter(self.destroyed))]
 
     def living(self, kind: type[Kind]) -> list[Kind]:
         with self.lock:
@@ -184,6 +187,8 @@ class Emulator:
     def warn(self, text: str) -> None:
         """Note something that the real runtime writes into its log only."""
         with self.lock:
+            if text in self.warnings:  # once, not per frame
+                return
             self.warnings.append(text)
         log.warning("%s", text)
 
@@ -212,9 +217,14 @@ def caller_stack() -> traceback.StackSummary:
 
 
 def format_stack(stack: traceback.StackSummary) -> str:
-    """Return a creation stack as indented text, outermost call first."""
-    stack = traceback.StackSummary.from_list(list(reversed(stack)))
-    return "".join("    " + line for text in stack.format() for line in text.splitlines(keepends=True))
+    """Return a creation stack as indented text, innermost call last."""
+    lines = []
+    for frame in reversed(stack):
+        lines.append(f'    File "{frame.filename}", line {frame.lineno}, in {frame.name}')
+        # While the interpreter shuts down the source may be out of reach.
+        with contextlib.suppress(Exception):
+            lines.append(f"      {frame.line}")
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager

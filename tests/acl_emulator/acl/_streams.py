@@ -66,12 +66,17 @@ class Context(Handle):
         self.default_stream = Stream(self)
 
     def drop(self) -> None:
-        self.close("the end")
+        self.dead = "the end"
+        for stream in self._streams():
+            stream.drop()
 
     def close(self, reason: str) -> None:
         self.dead = reason
-        for stream in [self.default_stream, *(s for s in emulator.living(Stream) if s.context is self)]:
+        for stream in self._streams():
             stream.close()
+
+    def _streams(self) -> list[Stream]:
+        return [self.default_stream, *(stream for stream in emulator.living(Stream) if stream.context is self)]
 
 
 class Task:
@@ -107,7 +112,7 @@ class Stream(Handle):
         self._free_at = 0.0
         self._error: AclError | None = None
         self._violation: BaseException | None = None
-        self._closing = False
+        self._closing = self._abandoned = False
 
     def submit(self, task: Task) -> None:
         """Queue a task; an injected late failure strikes it."""
@@ -154,7 +159,13 @@ class Stream(Handle):
             self._worker.join()
 
     def drop(self) -> None:
+        self._abandoned = True
         self.close()
+
+    def wait_for(self, done: Callable[[float], bool]) -> None:
+        """Let the queue wait: ``done(seconds)`` waits that long at most and says whether it is over."""
+        while not done(0.05) and not self._abandoned:
+            pass
 
     def _work(self) -> None:
         while True:
@@ -170,7 +181,6 @@ class Stream(Handle):
                 self._changed.notify_all()
 
     def _do(self, task: Task) -> None:
-        error: BaseException | None = None
         try:
             self._free_at = task.run(max(task.queued, self._free_at))
             if task.code:
@@ -178,7 +188,6 @@ class Stream(Handle):
             for block in task.blocks:
                 block.check_guards()
         except AclError as failure:
-            error = failure
             self._error = self._error or failure
         except RuleViolation as violation:
             self._violation = self._violation or violation
@@ -189,7 +198,6 @@ class Stream(Handle):
                 block.users -= 1
         if task.finish is not None:
             task.finish()
-        del error
 
 
 class Event(Handle):
@@ -221,11 +229,19 @@ class Event(Handle):
         self._recorded = self.complete = False
         return ready
 
-    def wait(self, ready: float = 0.0) -> float:
-        """Wait until the record is reached."""
+    def reached(self, seconds: float | None = None) -> bool:
+        """Wait until the record is reached; False if that takes longer."""
         with self._changed:
-            self._changed.wait_for(lambda: self.complete)
+            return self._changed.wait_for(lambda: self.complete, seconds)
+
+    def block(self, stream: Stream) -> Callable[[float], float]:
+        """Return the work of a task that waits for the record."""
+
+        def run(ready: float) -> float:
+            stream.wait_for(self.reached)
             return max(ready, self.time)
+
+        return run
 
     def require_record(self, what: str) -> None:
         if not self._recorded:

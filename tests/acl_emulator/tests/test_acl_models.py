@@ -329,6 +329,10 @@ def test_rule_38_inputs_may_not_change_while_the_task_runs(board):
     with board.breaks(38):
         board.acl.rt.synchronize_stream(stream)
     board.ok(board.acl.rt.synchronize_stream(stream))
+    board.ok(board.acl.mdl.execute_async(model, inputs, outputs, stream))
+    with board.breaks(38):
+        board.acl.update_data_buffer(board.acl.mdl.get_dataset_buffer(inputs, 0), source, SIZE)
+    board.ok(board.acl.rt.synchronize_stream(stream))
 
 
 def test_rule_39_batches(either):
@@ -439,6 +443,19 @@ def test_rule_41_nothing_is_freed_with_what_holds_it(board):
     assert "1 x memory" in report
     assert "data buffer" not in report
     assert "dataset" not in report
+
+
+def test_networks_of_half_precision(either):
+    """An ONNX model whose own input and output have 16 bits."""
+    half = TensorProto.FLOAT16
+    node = helper.make_node("Identity", ["x"], ["y"], name="id")
+    either.start()
+    model = either.load(network([info("x", (1, 8), half)], [info("y", (1, 8), half)], [node]))
+    values = np.linspace(-2, 2, 8).astype(np.float16)
+    source, result = either.block(16), either.block(16)
+    either.write(source, values)
+    either.ok(either.acl.mdl.execute(model, either.dataset((source, 16)), either.dataset((result, 16))))
+    assert np.array_equal(either.read(result, (8,), np.float16), values)
 
 
 def test_two_inputs_and_outputs_with_their_names(either):

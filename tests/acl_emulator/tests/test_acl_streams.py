@@ -85,10 +85,12 @@ def test_rule_43_the_device_does_not_wait_for_late_threads(board):
     model, _, _, inputs, outputs = board.ready()
     stream = board.ok(acl.rt.create_stream())
     board.ok(acl.mdl.execute(model, inputs, outputs))  # the run that is replayed
-    board.control.set_latency("*", 5)
     start, end = (board.ok(acl.rt.create_event_with_flag(8)) for _ in range(2))
+    board.control.set_latency("*", 400)  # time to queue the others behind
     board.ok(acl.mdl.execute_async(model, inputs, outputs, stream))
     board.ok(acl.rt.record_event(start, stream))
+    time.sleep(0.1)
+    board.control.set_latency("*", 5)
     for _ in range(10):
         board.ok(acl.mdl.execute_async(model, inputs, outputs, stream))
     board.ok(acl.rt.record_event(end, stream))
@@ -108,6 +110,10 @@ def test_rule_44_errors_come_late(board):
     board.control.inject("mdl.execute_async", nth=1, code=507011, late=True)
     board.ok(acl.mdl.execute_async(model, inputs, outputs, other))
     assert acl.rt.synchronize_device() == 507011
+    board.control.inject("mdl.execute", code=507011, late=True)
+    assert acl.mdl.execute(model, inputs, outputs) == 507011
+    with pytest.raises(ValueError, match="queues no task"):
+        board.control.inject("rt.malloc", late=True)
 
 
 def test_rule_44_timeouts(board):
@@ -141,7 +147,7 @@ def test_rule_45_events(board):
     board.ok(acl.rt.record_event(event, stream))
     assert acl.rt.query_event(event) == (1, 0)  # not ready
     assert acl.rt.query_event_status(event) == (0, 0)  # not ready, the other way round
-    assert acl.rt.query_event_wait_status(event) == (0, 0)
+    assert acl.rt.query_event_wait_status(event) == (1, 0)  # not ready, as query_event
     board.ok(acl.rt.stream_wait_event(other, event))
     assert acl.rt.synchronize_stream_with_timeout(other, 1) == 507046
     board.ok(acl.rt.synchronize_event(event))

@@ -29,8 +29,6 @@ function make(tag, text, className) {
   return element;
 }
 
-// -- the picture --------------------------------------------------------------------------------------------------------
-
 function startVideo() {
   viewer = Math.random().toString(36).slice(2, 12);
   startedMs = performance.now();
@@ -42,9 +40,15 @@ function stopVideo() {
   part("video").removeAttribute("src");
 }
 
+function showStill() {
+  viewer = "";
+  part("video").src = `picture.jpg?${Date.now()}`;
+}
+
 function keepVideo(status) {
   const wanted = !paused && !document.hidden;
-  if (!wanted) return;
+  // Before there is a picture the stream would keep the browser waiting for the page to be complete.
+  if (!wanted || !status.newest) return;
   const sent = status.viewer !== null;
   const due = performance.now() - startedMs > START_AGAIN_AFTER_MS;
   if (!sent && due && !(ended && part("video").naturalWidth)) startVideo();
@@ -56,8 +60,6 @@ function showVideo() {
   video.hidden = !some;
   part("nothing").hidden = some;
 }
-
-// -- the panel ----------------------------------------------------------------------------------------------------------
 
 function showState(name, message) {
   const state = part("state");
@@ -137,8 +139,6 @@ function showRun(status) {
   part("seen").textContent = seen ? `you see ${number(seen, 0)} a second` : "";
 }
 
-// -- asking -------------------------------------------------------------------------------------------------------------
-
 async function ask() {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), ANSWER_WITHIN_MS);
@@ -185,7 +185,7 @@ part("pause").addEventListener("click", () => {
   const button = part("pause");
   button.textContent = paused ? "Go on" : "Pause";
   button.setAttribute("aria-pressed", String(paused));
-  if (paused) stopVideo();
+  if (paused) showStill();
   else startVideo();
 });
 part("full").addEventListener("click", () => {
@@ -199,5 +199,4 @@ document.addEventListener("visibilitychange", () => {
 });
 window.addEventListener("pagehide", stopVideo);
 
-startVideo();
-run();
+window.addEventListener("load", run);

@@ -1,0 +1,3 @@
+"""Networks as files for the runtimes: from checkpoints to ONNX."""
+
+from __future__ import annotations
