@@ -1,5 +1,5 @@
 // The rows of preprocess with AVX2 and F16C.
-#include "preprocess_avx2.hpp"
+#include "preprocess_avx2_taps.hpp"
 
 namespace handpose {
 namespace avx2 {
@@ -13,7 +13,7 @@ void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t en
 }
 
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  taps_rows_of<Avx2>(plan, begin, end);
+  taps_rows_of<Avx2Taps>(plan, begin, end);
 }
 
 void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {

@@ -1,16 +1,16 @@
 // The filters "antialias" and "cubic" of preprocess with 512 bits: F, BW and VL of AVX-512 (Intel Skylake-X 2017, AMD
 // Zen 4 2022 and newer). All other rows are those of AVX2: wider vectors gain too little there.
-#include "preprocess_avx2.hpp"
+#include "preprocess_avx2_taps.hpp"
 
 namespace handpose {
 namespace avx512 {
 namespace {
 
-struct Avx512 : Avx2 {
+struct Avx512 : Avx2Taps {
   // Sums over rows, two rows at a time: `count` columns to `to`.
   static void reduce_rows(const WeightedRows& rows, std::int32_t count, std::int16_t* to) {
     constexpr std::int32_t kVector = 64;
-    if (count < kVector) return Avx2::reduce_rows(rows, count, to);
+    if (count < kVector) return Avx2Taps::reduce_rows(rows, count, to);
     reduce_columns<1>(rows, 0, to);
     std::int32_t at = columns_to_alignment(rows, kVector);
     for (; at + 4 * kVector <= count; at += 4 * kVector) reduce_columns<4>(rows, at, to + at);
@@ -49,19 +49,16 @@ struct Avx512 : Avx2 {
 
   // The weights in the order of weigh_windows.
   static void fill_weights(AxisTable* axis) {
-    const std::int32_t outputs = window_outputs(*axis), groups = outputs == 0 ? 0 : 16 / outputs;
-    const std::int32_t pairs = (axis->taps + 1) / 2;
-    std::int32_t at = 0;
-    axis->grouped_outputs = outputs;
-    for (std::int32_t x = axis->begin; outputs != 0 && x < axis->end; x += outputs) {
-      for (std::int32_t pair = 0; pair < pairs; pair += groups) {
-        for (std::int32_t group = 0; group < groups; ++group) {
-          for (std::int32_t i = 0; i < outputs; ++i, at += 2) {
-            const std::int16_t* weights = axis->weights + static_cast<std::ptrdiff_t>(x + i) * axis->stride;
-            const std::int32_t k = 2 * (pair + group);
-            axis->grouped_weights[at] = k < axis->stride ? weights[k] : std::int16_t{0};
-            axis->grouped_weights[at + 1] = k < axis->stride ? weights[k + 1] : std::int16_t{0};
-          }
+    const std::int32_t outputs = axis->grouped_outputs = window_outputs(*axis);
+    if (outputs == 0) return;
+    const std::int32_t step = 32 / outputs, taps = (axis->taps + step - 1) / step * step;  // the stride is no less
+    std::int16_t* to = axis->grouped_weights;
+    for (std::int32_t x = axis->begin; x < axis->end; x += outputs) {
+      for (std::int32_t k = 0; k < taps; k += 2) {
+        for (std::int32_t i = x; i < x + outputs; ++i, to += 2) {
+          const std::int16_t* pair = axis->weights + static_cast<std::ptrdiff_t>(i) * axis->stride + k;
+          to[0] = pair[0];
+          to[1] = pair[1];
         }
       }
     }
@@ -72,7 +69,7 @@ struct Avx512 : Avx2 {
   static void weigh_rows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
     if (axis.grouped_outputs == 8) return weigh_windows<kChannels, 8>(rows, axis, to);
     if (axis.grouped_outputs == 4) return weigh_windows<kChannels, 4>(rows, axis, to);
-    Avx2::weigh_rows<kChannels>(rows, axis, to);
+    Avx2Taps::weigh_rows<kChannels>(rows, axis, to);
   }
 
  private:

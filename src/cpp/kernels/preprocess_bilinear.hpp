@@ -74,8 +74,10 @@ class LinearRow {
   template <int kGroup>
   HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
-    __builtin_prefetch(row0_ + ahead_ + offsets_[x]);
-    __builtin_prefetch(row1_ + ahead_ + offsets_[x]);
+    for (int i = 0; i < kBlock; i += kChannels == 3 ? 4 : 8) {
+      __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
+      __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
+    }
     V::template sample<kChannels, kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
   }
 
