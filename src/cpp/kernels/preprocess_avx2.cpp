@@ -6,7 +6,7 @@ namespace avx2 {
 
 void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Avx2>(*plan); }
 
-void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Avx2>(plan); }
+void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Avx2Taps>(plan); }
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   linear_rows_of<Avx2>(plan, begin, end);
