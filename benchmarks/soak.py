@@ -103,7 +103,7 @@ def soak(
         sinks: list[Any] = [folder / "out.mp4"] if write else [NoSink()]
         keypoints = [folder / "out.jsonl", folder / "out.parquet"] if write else None
         report = pipe.run(LoopedSource(video), sinks, keypoints=keypoints, max_frames=frames, on_frame=on_frame)
-    return judge(samples, report)
+    return judge(samples, report, threading.active_count())
 
 
 class NoSink(hp.Sink):
@@ -121,8 +121,8 @@ class NoSink(hp.Sink):
         return
 
 
-def judge(samples: list[Sample], report: hp.RunReport) -> dict[str, Any]:
-    """Set the time after warm-up against it."""
+def judge(samples: list[Sample], report: hp.RunReport, threads_left: int = 1) -> dict[str, Any]:
+    """Set the time after warm-up against it; `threads_left` are Python's, after the run."""
     warm_up = max(len(samples) // 10, 1)
     before, after = samples[:warm_up], samples[warm_up:]
     cpu_ms = [1e3 * (b.cpu_s - a.cpu_s) / (b.frames - a.frames) for a, b in zip(samples[warm_up - 1 :], after)]
@@ -146,8 +146,8 @@ def judge(samples: list[Sample], report: hp.RunReport) -> dict[str, Any]:
             problems.append(f"{what}: {figures[what][1]} instead of {figures[what][0]}")
     if figures["slowdown"] > ALLOWED_SLOWDOWN:
         problems.append(f"frames take {figures['slowdown']:.1%} more processor time")
-    if report.frames != samples[-1].frames or threading.active_count() > 1:
-        problems.append(f"{report.frames} frames counted, {threading.active_count()} Python threads at the end")
+    if report.frames != samples[-1].frames or threads_left > 1:
+        problems.append(f"{report.frames} frames counted, {threads_left} Python threads at the end")
     return {
         "source": report.source,
         "model": report.model,
