@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportedNetwork", "export_hands", "without_linear_resizes"]
 
-#: Outputs are pixels of up to a few hundred, logits and metres. Converted rightly, they differ by rounding: on pictures
-#: of hands by less than 2e-4 on x86-64, perhaps by more where another processor takes sums in another order.
+#: Outputs are pixels of up to a few hundred, logits and metres. Converted rightly, they differ by rounding: on frames
+#: of a video by 2.0e-4 at most, on noise by 2.8e-4 (x86-64); perhaps by more where sums are taken in another order.
 _LIMIT = 1e-3
 
 _FAMILIES = {"palm": "palms", "landmarks": "landmarks"}
