@@ -68,7 +68,7 @@ class LinearRow {
     row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
     down_ = V::all_words(y_axis.down[y]);
     last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - V::kLoadBytes;
-    ahead_ = plane_.row(y_axis.start[y + 2 < y_axis.end ? y + 2 : y]) - row0_;
+    ahead_ = plane_.row(y_axis.start[y + 1 < y_axis.end ? y + 1 : y]) - row0_;
   }
 
   // Whether no load of any block reaches beyond the plane.
@@ -77,8 +77,9 @@ class LinearRow {
   // The block from column x on.
   template <int kGroup>
   HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
-    // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
-    for (int i = 0; i < V::kBlock; i += kChannels == 3 ? 4 : 8) {
+    // Rows lie too far apart for the CPU to foresee the next ones; so many outputs share a cache line.
+    constexpr int kStep = kChannels != 3 ? 8 : kGroup < V::most_group(3) ? 2 : 4;
+    for (int i = 0; i < V::kBlock; i += kStep) {
       __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
       __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
     }
@@ -119,7 +120,7 @@ class LinearRow {
   const std::uint8_t* row1_;
   typename V::Int down_;
   std::ptrdiff_t last_load_;  // offset from which a load just does not reach beyond the plane
-  std::ptrdiff_t ahead_;      // to the row that the output after the next one takes
+  std::ptrdiff_t ahead_;      // to the row that the next output takes
 };
 
 template <typename V, int kChannels, typename Sink>
