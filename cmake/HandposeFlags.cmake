@@ -30,7 +30,8 @@ function(handpose_add_level_sources target)
     set(levels avx2 avx512)
     set(flags_avx2 -mavx2 -mf16c -mno-fma)
     # GCC's AVX-512 brings FMA; -ffp-contract=off keeps it out. GCC 12 warns of its own header (bug 105593).
-    set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mf16c $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mf16c
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     set(levels neon)
     set(flags_neon "")

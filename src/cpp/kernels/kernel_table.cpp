@@ -15,7 +15,7 @@ constexpr KernelTable kTables[] = {
      avx2::find_peak, avx2::first_moments, avx2::second_moments, avx2::blur_around, avx2::blend_rows,
      avx2::palette_map_row, avx2::palette_map_changed_row},
     {Isa::kAvx512, avx2::prepare_linear, avx512::prepare_taps, avx2::linear_rows, avx512::taps_rows, avx2::rotated_rows,
-     avx2::find_peak, avx2::first_moments, avx2::second_moments, avx2::blur_around, avx2::blend_rows,
+     avx2::find_peak, avx512::first_moments, avx512::second_moments, avx2::blur_around, avx2::blend_rows,
      avx2::palette_map_row, avx2::palette_map_changed_row},
 #elif defined(__aarch64__)
     {Isa::kNeon, neon::prepare_linear, neon::prepare_taps, neon::linear_rows, neon::taps_rows, neon::rotated_rows,
