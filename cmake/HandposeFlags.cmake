@@ -27,10 +27,16 @@ endfunction()
 # which no other file gets: the rest has to run on any processor of the architecture. A level need not have every kernel.
 function(handpose_add_level_sources target)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-    set(levels avx2 avx512)
+    set(levels avx2)
     set(flags_avx2 -mavx2 -mf16c -mno-fma)
+    include(CheckCXXCompilerFlag)
+    check_cxx_compiler_flag(-mavx512vnni HANDPOSE_AVX512)  # GCC 8 or newer
+    if(HANDPOSE_AVX512)
+      list(APPEND levels avx512)
+      target_compile_definitions(${target} PUBLIC HANDPOSE_AVX512)
+    endif()
     # GCC's AVX-512 brings FMA; -ffp-contract=off keeps it out. GCC 12 warns of its own header (bug 105593).
-    set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mf16c
+    set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512vbmi -mavx512vnni -mf16c
       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     set(levels neon)

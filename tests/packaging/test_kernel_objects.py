@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = {
     "scalar": [],
     "avx2": ["-mavx2", "-mf16c", "-mno-fma"],
-    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mf16c", "-Wno-maybe-uninitialized"],
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vbmi", "-mavx512vnni", "-mf16c", "-Wno-uninitialized"],
     "neon": [],
 }
 LEVELS = {"x86_64": ("scalar", "avx2", "avx512"), "aarch64": ("scalar", "neon")}.get(platform.machine(), ("scalar",))

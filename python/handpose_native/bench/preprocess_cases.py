@@ -239,6 +239,7 @@ def _rotated_case(width: int, height: int, side: int) -> Case:
     # Samples on a grid of 1/32 px in OpenCV 4: half a step along both axes on such a slope, and half a level.
     grid = 30 / 64 * 2 + 0.5
     case.add_peer("cv2 warpAffine, NumPy steps", by_opencv, error_of, grid)
+    case.add_peer("cv2 warpAffine, blob", lambda: _blob(warp(lambda bgr: bgr), side), error_of, grid)
     reference = rotated(image, inverse, (side, side))
     case.add_peer(
         "cv2 warpAffine alone",

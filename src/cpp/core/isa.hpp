@@ -7,7 +7,7 @@ namespace handpose {
 enum class Isa : unsigned char {
   kScalar,
   kAvx2,    // x86-64 with AVX2 and F16C (Intel Haswell 2013, AMD Excavator 2015 and newer)
-  kAvx512,  // x86-64 with F, BW and VL of AVX-512 (Intel Skylake-X 2017, AMD Zen 4 2022 and newer)
+  kAvx512,  // x86-64 with F, BW, VL, VBMI and VNNI of AVX-512 (Intel Ice Lake 2019, AMD Zen 4 2022 and newer)
   kNeon,    // every aarch64
 };
 

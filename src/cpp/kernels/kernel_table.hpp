@@ -10,7 +10,7 @@ namespace handpose {
 
 struct KernelTable {
   Isa isa;
-  // Once per call, before its rows, which threads may share.
+  // Once for new tables, before the rows, which threads may share.
   decltype(&scalar::prepare_linear) prepare_linear;
   decltype(&scalar::prepare_taps) prepare_taps;
   decltype(&scalar::linear_rows) linear_rows;

@@ -30,7 +30,9 @@ namespace handpose {
 HANDPOSE_DECLARE_LEVEL(scalar)
 #if defined(__x86_64__)
 HANDPOSE_DECLARE_LEVEL(avx2)
+#if defined(HANDPOSE_AVX512)  // the compiler knows it
 HANDPOSE_DECLARE_LEVEL(avx512)
+#endif
 #elif defined(__aarch64__)
 HANDPOSE_DECLARE_LEVEL(neon)
 #endif

@@ -51,7 +51,7 @@ class Arena {
 };
 
 void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, AxisTable* table) {
-  const auto outputs = static_cast<std::size_t>(map.outputs) + kBlock;
+  const auto outputs = static_cast<std::size_t>(map.outputs) + kMostBlock;
   const bool linear = filter == Filter::kLinear;
   table->taps = axis_taps(filter, map);
   table->stride = axis_weight_stride(filter, table->taps);
@@ -63,7 +63,7 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
   if (linear && vertical) table->down = arena->take<std::int16_t>(outputs);
   if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
   if (linear && !vertical) table->shifts = arena->take<std::uint8_t>(outputs);
-  if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs / kBlock + 1, kShuffleBytes);
+  if (linear && !vertical) table->shuffles = arena->take<unsigned char>(outputs, kShuffleBytes);
 }
 
 int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1; }
@@ -75,7 +75,7 @@ void take_rows(Arena* arena, PreprocessPlan* plan) {
     plan->interleaved = arena->take<std::int16_t>(row, 3);
     for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
   }
-  for (float*& row : plan->levels) row = arena->take<float>(static_cast<std::size_t>(plan->out.width) + kBlock);
+  for (float*& row : plan->levels) row = arena->take<float>(static_cast<std::size_t>(plan->out.width) + kMostBlock);
 }
 
 // Lays the plan out in the arena, first the tables: where they lie depends on what same_geometry compares only.
@@ -152,9 +152,10 @@ void copy_border_round(const PreprocessPlan& plan, std::int32_t y, const Columns
 }
 
 // The tables to fill, with all but what they hold.
-PreprocessTables tables_of(const PreprocessPlan& plan) {
+PreprocessTables tables_of(const PreprocessPlan& plan, Isa isa) {
   PreprocessTables tables;
   tables.filled = true;
+  tables.isa = isa;
   tables.format = plan.source.format;
   tables.width = plan.source.width;
   tables.height = plan.source.height;
@@ -168,27 +169,24 @@ PreprocessTables tables_of(const PreprocessPlan& plan) {
 
 bool same_geometry(const PreprocessTables& a, const PreprocessTables& b) {
   const Affine &m = a.image_from_input, &n = b.image_from_input;
-  return a.filled == b.filled && a.format == b.format && a.width == b.width && a.height == b.height &&
+  return a.filled == b.filled && a.isa == b.isa && a.format == b.format && a.width == b.width && a.height == b.height &&
          a.out_width == b.out_width && a.out_height == b.out_height && a.filter == b.filter && a.border == b.border &&
          m.xx == n.xx && m.xy == n.xy && m.x0 == n.x0 && m.yx == n.yx && m.yy == n.yy && m.y0 == n.y0;
 }
 
-void fill_tables(PreprocessPlan* plan) {
-  const Plane* const planes = plan->source.planes;
-  const int tables = table_count(plan->source);
-  for (int plane = 0; plane < tables; ++plane) {
+void fill_tables(PreprocessPlan* plan, const KernelTable& kernels) {
+  for (int plane = 0; plane < table_count(plan->source); ++plane) {
     fill_axis(axis_map(plan->source, plan->params, plan->out, plane, false), plan->params, &plan->x[plane]);
     fill_axis(axis_map(plan->source, plan->params, plan->out, plane, true), plan->params, &plan->y[plane]);
   }
-  if (plan->params.filter != Filter::kLinear) return;
-  for (int plane = 0; plane < tables; ++plane) fill_offsets(planes[plane].channels, &plan->x[plane]);
+  (plan->params.filter == Filter::kLinear ? kernels.prepare_linear : kernels.prepare_taps)(plan);
 }
 
 // Puts the tables into the plan: those of the last call where they are the same.
-void provide_tables(PreprocessPlan* plan, PreprocessTables* kept) {
-  PreprocessTables wanted = tables_of(*plan);
+void provide_tables(PreprocessPlan* plan, const KernelTable& kernels, PreprocessTables* kept) {
+  PreprocessTables wanted = tables_of(*plan, kernels.isa);
   if (!same_geometry(*kept, wanted)) {
-    fill_tables(plan);
+    fill_tables(plan, kernels);
     std::copy(plan->x, plan->x + 2, wanted.x);
     std::copy(plan->y, plan->y + 2, wanted.y);
     *kept = wanted;
@@ -206,7 +204,7 @@ void share_rows(const PreprocessPlan& plan, const Rows& rows) {
               });
 }
 
-void preprocess_upright(PreprocessPlan plan) {
+void preprocess_upright(const PreprocessPlan& plan, const KernelTable& kernels) {
   // Rows and columns that lie inside the image, the same for all planes.
   const Columns columns{plan.x[0].begin, plan.x[0].end};
   const bool none = columns.begin == columns.end || plan.y[0].begin == plan.y[0].end;
@@ -214,10 +212,7 @@ void preprocess_upright(PreprocessPlan plan) {
   const std::int32_t top = none ? height : plan.y[0].begin, bottom = none ? height : plan.y[0].end;
   const bool bordered = top > 0 || bottom < height || columns.begin > 0 || columns.end < width;
   if (bordered) fill_border_row(plan);
-  const KernelTable& kernels = active_kernels();
-  const bool linear = plan.params.filter == Filter::kLinear;
-  if (top < bottom) (linear ? kernels.prepare_linear : kernels.prepare_taps)(&plan);
-  const auto rows = linear ? kernels.linear_rows : kernels.taps_rows;
+  const auto rows = plan.params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows;
   share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
     for (std::int32_t y = begin; bordered && y < end; ++y) {
       copy_border_round(own, y, y >= top && y < bottom ? columns : Columns{width, width});
@@ -262,10 +257,9 @@ void place_rotated_row(const PreprocessPlan& plan, std::int32_t y) {
   copy_border_round(plan, y, plan.inside[y]);
 }
 
-void preprocess_rotated(const PreprocessPlan& plan) {
+void preprocess_rotated(const PreprocessPlan& plan, const KernelTable& kernels) {
   const bool constant = plan.params.border == Border::kConstant;
   if (constant) fill_border_row(plan);
-  const KernelTable& kernels = active_kernels();
   share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
     for (std::int32_t y = begin; y < end; ++y) {
       own.inside[y] = {0, own.out.width};
@@ -295,12 +289,13 @@ void preprocess(const ImageView& source, const PreprocessParams& params, const T
   plan.out = out;
   Arena arena(workspace);
   take_plan(&arena, &plan);
+  const KernelTable& kernels = active_kernels();
   if (params.image_from_input.axis_aligned()) {
-    provide_tables(&plan, tables);
-    preprocess_upright(plan);
+    provide_tables(&plan, kernels, tables);
+    preprocess_upright(plan, kernels);
   } else {
     tables->filled = false;  // their memory serves other purposes
-    preprocess_rotated(plan);
+    preprocess_rotated(plan, kernels);
   }
 }
 

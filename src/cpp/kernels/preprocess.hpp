@@ -7,6 +7,7 @@
 
 #include "../core/affine.hpp"
 #include "../core/image_view.hpp"
+#include "../core/isa.hpp"
 #include "../core/tensor_view.hpp"
 #include "../core/yuv.hpp"
 
@@ -28,14 +29,14 @@ struct PreprocessParams {
   std::int32_t threads = 1;  // at most so many share a large call, 1..kMostThreads
 };
 
-// Faster levels work on blocks of this many outputs of a row, from AxisTable::begin on. Tables of the x axis go on for
-// a block beyond `end` with copies of the last entry, so that the last block needs no care.
-constexpr std::int32_t kBlock = 8;
+// Faster levels work on blocks of outputs of a row, from AxisTable::begin on: of so many at most. Tables of the x axis
+// go on for so many beyond `end` with copies of the last entry, so that the last block needs no care.
+constexpr std::int32_t kMostBlock = 16;
 
 // How far vectors of the horizontal pass of "antialias" and "cubic" may reach beyond the last sample of a row.
 constexpr std::size_t kBeyondRow = 64;
 
-constexpr std::int32_t kShuffleBytes = 128;
+constexpr std::int32_t kShuffleBytes = 16;
 
 // Bilinear samples are whole numbers of this part of a grey level: the weights of the four taps sum to 2^14.
 constexpr float kPerSum = 0x1p-14f;
@@ -52,15 +53,13 @@ struct AxisTable {
   std::int16_t* grouped_weights;
   std::int32_t grouped_outputs;
   std::int16_t* down;  // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
-  // x axis, linear, for faster levels, which load the taps of a group of neighbouring outputs at once: of 4, 2 or 1,
-  // the most whose taps always lie within 16 bytes (of 3 channels at most 2). offsets[i] of all outputs of a group is
-  // where 16 bytes are loaded from a row; a group of 1 has its own first tap there, from which 8 bytes are loaded, and
-  // those of every second output are put behind those of the one before. shifts[i] is where in these 16 bytes the first
-  // tap of output i lies.
+  // x axis, linear, for faster levels, which load the taps of a group of neighbouring outputs at once where they lie
+  // close. offsets[i] of all outputs of a group is where bytes are loaded from a row, that of a group of 1 its own
+  // first tap. shifts[i] is how far on from there the first tap of output i lies.
   std::int32_t group;
   std::int32_t* offsets;
   std::uint8_t* shifts;
-  unsigned char* shuffles;  // kShuffleBytes per block, for what a level makes of the shifts
+  unsigned char* shuffles;  // kShuffleBytes per output, for what a level makes of the shifts
 };
 
 // Columns begin <= x < end.
@@ -88,6 +87,7 @@ struct PreprocessPlan {
 struct PreprocessTables {
   bool filled = false;
   // What the tables depend on.
+  Isa isa{};
   PixelFormat format{};
   std::int32_t width = 0, height = 0, out_width = 0, out_height = 0;
   Affine image_from_input;

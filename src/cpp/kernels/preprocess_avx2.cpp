@@ -4,7 +4,7 @@
 namespace handpose {
 namespace avx2 {
 
-void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Avx2>(*plan); }
+void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Avx2>(plan); }
 
 void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Avx2Taps>(plan); }
 

@@ -25,11 +25,13 @@ struct Pairs {
   __m256i a, b;
 };
 
-template <int kGroup>
-HANDPOSE_INLINE Pairs load_taps(const std::uint8_t* row, const std::int32_t* at) {
-  if (kGroup == 2) {
-    return {from_lanes(load16(row + at[0]), load16(row + at[4])), from_lanes(load16(row + at[2]), load16(row + at[6]))};
-  }
+// Of groups of two.
+HANDPOSE_INLINE Pairs load_twos(const std::uint8_t* row, const std::int32_t* at) {
+  return {from_lanes(load16(row + at[0]), load16(row + at[4])), from_lanes(load16(row + at[2]), load16(row + at[6]))};
+}
+
+// Each output's own; those of every second output come behind those of the one before.
+HANDPOSE_INLINE Pairs load_ones(const std::uint8_t* row, const std::int32_t* at) {
   return {from_lanes(load8(row + at[0], row + at[1]), load8(row + at[4], row + at[5])),
           from_lanes(load8(row + at[2], row + at[3]), load8(row + at[6], row + at[7]))};
 }
@@ -50,6 +52,12 @@ inline __m256i bytes32(long long low0, long long low1, long long high0, long lon
 struct Avx2 {
   using Float = __m256;
   using Int = __m256i;
+  static constexpr std::int32_t kBlock = 8;
+
+  // Of 4 outputs at most, of 3 channels of 2.
+  static constexpr std::int32_t kLoadBytes = 16;
+  static constexpr int most_group(int channels) { return channels == 3 ? 2 : 4; }
+  static constexpr int least_group(int) { return 2; }
 
   static Float all(float value) { return _mm256_set1_ps(value); }
   static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
@@ -63,7 +71,7 @@ struct Avx2 {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
   }
 
-  static Float zero_to_seven() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+  static Float numbers() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
   static Int truncate(Float value) { return _mm256_cvttps_epi32(value); }
   static Int round(Float value) { return _mm256_cvtps_epi32(value); }
   static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
@@ -137,7 +145,7 @@ struct Avx2 {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to + 16), _mm256_extracti128_si256(packed, 1));
   }
 
-  // Byte indices of a block for load_taps: two for the first two channels (of a, of b), two for the last channel.
+  // Byte indices of a block for Pairs: two for the first two channels (of a, of b), two for the last channel.
   struct Shuffles {
     __m256i two[2], last[2];
   };
@@ -188,8 +196,22 @@ struct Avx2 {
   template <int kChannels, int kGroup>
   HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
     if (kGroup == 4) return sample_quads<kChannels>(taps, w, components);
-    const Pairs row0 = load_taps<kGroup>(taps.row0, taps.offsets), row1 = load_taps<kGroup>(taps.row1, taps.offsets);
-    const Shuffles shuffles = kGroup == 2 ? load_shuffles(taps.shuffles) : make_shuffles<kChannels>(0x0800080008000800);
+    sample_pairs<kChannels>(load_twos(taps.row0, taps.offsets), load_twos(taps.row1, taps.offsets),
+                            load_shuffles(taps.shuffles), w, components);
+  }
+
+  // The same, each output with a place of its own.
+  template <int kChannels>
+  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
+                                           const BlockWeights<Avx2>& w, Int* components) {
+    sample_pairs<kChannels>(load_ones(row0, at), load_ones(row1, at), make_shuffles<kChannels>(0x0800080008000800), w,
+                            components);
+  }
+
+ private:
+  template <int kChannels>
+  HANDPOSE_INLINE static void sample_pairs(const Pairs& row0, const Pairs& row1, const Shuffles& shuffles,
+                                           const BlockWeights<Avx2>& w, Int* components) {
     if (kChannels > 1) {
       // Outputs 0 1 0 1 | 4 5 4 5 and 2 3 2 3 | 6 7 6 7, channel 0 in the lower half of a lane and channel 1 above.
       const Int a = blend_rows(_mm256_shuffle_epi8(row0.a, shuffles.two[0]),
@@ -207,7 +229,6 @@ struct Avx2 {
         w);
   }
 
- private:
   template <int kChannels>
   HANDPOSE_INLINE static void sample_quads(const BlockTaps& taps, const BlockWeights<Avx2>& w, Int* components) {
     const std::int32_t* at = taps.offsets;

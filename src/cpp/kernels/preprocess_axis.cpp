@@ -10,8 +10,7 @@ namespace {
 constexpr std::int32_t kLinearBits = 14;
 // Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
 constexpr std::int32_t kMostBits = 17;
-constexpr std::int32_t kGroupBytes = 16;  // of neighbouring outputs, as AxisTable says
-constexpr double kCubicA = -0.75;         // as cv2.INTER_CUBIC
+constexpr double kCubicA = -0.75;  // as cv2.INTER_CUBIC
 
 double keys_cubic(double distance) {
   const double d = std::fabs(distance);
@@ -49,7 +48,7 @@ void fill_linear(const AxisMap& map, AxisTable* table) {
 void pad_axis(AxisTable* table) {
   if (table->begin == table->end) return;
   const std::int16_t* last = table->weights + static_cast<std::ptrdiff_t>(table->end - 1) * table->stride;
-  for (std::int32_t i = table->end; i < table->end + kBlock; ++i) {
+  for (std::int32_t i = table->end; i < table->end + kMostBlock; ++i) {
     table->start[i] = table->start[table->end - 1];
     std::copy(last, last + table->stride, table->weights + static_cast<std::ptrdiff_t>(i) * table->stride);
   }
@@ -114,10 +113,10 @@ void fill_taps(const AxisMap& map, Filter filter, AxisTable* table) {
   }
 }
 
-// Whether the taps of every so many neighbouring outputs lie within kGroupBytes of a row.
-bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t group) {
+// Whether the taps of every so many neighbouring outputs lie within `bytes` of a row.
+bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t bytes, std::int32_t group) {
   for (std::int32_t i = table.begin; i < table.end; i += group) {
-    if ((std::abs(table.start[i + group - 1] - table.start[i]) + 2) * channels > kGroupBytes) return false;
+    if ((std::abs(table.start[i + group - 1] - table.start[i]) + 2) * channels > bytes) return false;
   }
   return true;
 }
@@ -148,19 +147,18 @@ void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* ta
   pad_axis(table);
 }
 
-void fill_offsets(std::int32_t channels, AxisTable* table) {
+void fill_offsets(std::int32_t channels, std::int32_t most, std::int32_t least, std::int32_t bytes, AxisTable* table) {
   if (table->begin == table->end) return;
-  std::int32_t group = channels == 3 ? 2 : 4;
-  while (group > 1 && !group_fits(*table, channels, group)) group /= 2;
+  std::int32_t group = most;
+  while (group > 1 && !group_fits(*table, channels, bytes, group)) group = group > least ? group / 2 : 1;
   table->group = group;
-  for (std::int32_t i = table->begin; i + group <= table->end + kBlock; i += group) {
+  for (std::int32_t i = table->begin; i + group <= table->end + kMostBlock; i += group) {
     // A falling axis has the last tap lowest.
     const std::int32_t lower = std::min(table->start[i], table->start[i + group - 1]) * channels;
     for (std::int32_t k = i; k < i + group; ++k) {
       table->offsets[k] = lower;
       table->shifts[k] = static_cast<std::uint8_t>(table->start[k] * channels - lower);
     }
-    if (group == 1 && (i - table->begin) % 2 == 1) table->shifts[i] = kGroupBytes / 2;
   }
 }
 

@@ -26,7 +26,8 @@ std::int32_t axis_weight_stride(Filter filter, std::int32_t taps);
 // Fills start, weights, down, begin and end of a table whose `taps` and `stride` are set.
 void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* table);
 
-// Fills group, offsets and shifts: see AxisTable. For the x axis of the filter "linear".
-void fill_offsets(std::int32_t channels, AxisTable* table);
+// Fills group, offsets and shifts: see AxisTable. For the x axis of the filter "linear". A group is of
+// `most` outputs, or of half as many and so on down to `least`, where their taps always lie within `bytes`, else of 1.
+void fill_offsets(std::int32_t channels, std::int32_t most, std::int32_t least, std::int32_t bytes, AxisTable* table);
 
 }  // namespace handpose

@@ -1,21 +1,24 @@
 // The filter "linear" of preprocess in blocks; see preprocess_blocks.hpp.
 //
-// V::sample<channels, group> gives the bilinear samples of a block, in kPerSum, from BlockTaps and BlockWeights.
+// V::sample<channels, group> gives the bilinear samples of a block, in kPerSum, from BlockTaps and BlockWeights,
+// loading V::kLoadBytes for the taps of a group; V::sample_apart<channels> the same where every output has a place of
+// its own.
 #pragma once
 
+#include "preprocess_axis.hpp"
 #include "preprocess_blocks.hpp"
 
 namespace handpose {
 namespace {
 
-constexpr std::int32_t kLoadBytes = 16;  // read from an offset of AxisTable on
+constexpr std::int32_t kTapBytes = 8;  // loaded for the two taps of an output that has a place of its own
 
 // Where a block of outputs finds its two taps per output in two rows of a plane; see AxisTable.
 struct BlockTaps {
   const std::uint8_t* row0;
   const std::uint8_t* row1;
   const std::int32_t* offsets;
-  const unsigned char* shuffles;  // made by V::fill_shuffles; unused in groups of 1
+  const unsigned char* shuffles;  // made by V::fill_shuffles; unused where every output has a place of its own
 };
 
 // The weights of the two taps across (first | second << 16) in the two rows.
@@ -32,20 +35,21 @@ HANDPOSE_INLINE BlockWeights<V> weigh_rows(typename V::Int across, typename V::I
 }
 
 // The taps of a block, copied, for where a whole load would reach beyond the plane.
+template <typename V>
 struct CopiedTaps {
-  std::uint8_t rows[2][kBlock * 8];
-  std::int32_t offsets[kBlock];
+  std::uint8_t rows[2][V::kBlock * kTapBytes];
+  std::int32_t offsets[V::kBlock];
 };
 
 // `first_taps`: bytes from the row's start. A plane one sample wide has no second tap; its weight is zero.
-template <int kChannels>
+template <typename V, int kChannels>
 BlockTaps copy_taps(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* first_taps,
-                    std::int32_t width, CopiedTaps* copy) {
+                    std::int32_t width, CopiedTaps<V>* copy) {
   const std::size_t bytes = width > 1 ? 2 * kChannels : kChannels;
-  for (std::int32_t i = 0; i < kBlock; ++i) {
-    std::memcpy(copy->rows[0] + 8 * i, row0 + first_taps[i], bytes);
-    std::memcpy(copy->rows[1] + 8 * i, row1 + first_taps[i], bytes);
-    copy->offsets[i] = 8 * i;
+  for (std::int32_t i = 0; i < V::kBlock; ++i) {
+    std::memcpy(copy->rows[0] + kTapBytes * i, row0 + first_taps[i], bytes);
+    std::memcpy(copy->rows[1] + kTapBytes * i, row1 + first_taps[i], bytes);
+    copy->offsets[i] = kTapBytes * i;
   }
   return {copy->rows[0], copy->rows[1], copy->offsets, nullptr};
 }
@@ -63,7 +67,7 @@ class LinearRow {
     row0_ = plane_.row(y_axis.start[y]);
     row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
     down_ = V::all_words(y_axis.down[y]);
-    last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - kLoadBytes;
+    last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - V::kLoadBytes;
     ahead_ = plane_.row(y_axis.start[y + 2 < y_axis.end ? y + 2 : y]) - row0_;
   }
 
@@ -74,27 +78,35 @@ class LinearRow {
   template <int kGroup>
   HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
-    for (int i = 0; i < kBlock; i += kChannels == 3 ? 4 : 8) {
+    for (int i = 0; i < V::kBlock; i += kChannels == 3 ? 4 : 8) {
       __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
       __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
     }
-    V::template sample<kChannels, kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
+    sample_taps<kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
   }
 
   // The same where loads may reach too far.
   template <int kGroup>
   void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
-    if (offsets_[x] <= last_load_ && offsets_[x + kBlock - 1] <= last_load_) {
+    if (offsets_[x] <= last_load_ && offsets_[x + V::kBlock - 1] <= last_load_) {
       return sample<kGroup>(x, shuffles, components);
     }
-    std::int32_t first_taps[kBlock];
-    for (std::int32_t i = 0; i < kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
-    CopiedTaps copy{};
-    const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, first_taps, plane_.width, &copy);
-    V::template sample<kChannels, 1>(taps, weights(x), components);
+    std::int32_t first_taps[V::kBlock];
+    for (std::int32_t i = 0; i < V::kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
+    CopiedTaps<V> copy{};
+    sample_taps<1>(copy_taps<V, kChannels>(row0_, row1_, first_taps, plane_.width, &copy), weights(x), components);
   }
 
  private:
+  template <int kGroup>
+  HANDPOSE_INLINE static void sample_taps(const BlockTaps& taps, const BlockWeights<V>& w, typename V::Int* to) {
+    if constexpr (kGroup == 1) {
+      V::template sample_apart<kChannels>(taps.row0, taps.row1, taps.offsets, w, to);
+    } else {
+      V::template sample<kChannels, kGroup>(taps, w, to);
+    }
+  }
+
   HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
     return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
   }
@@ -121,7 +133,7 @@ HANDPOSE_INLINE void write_sums(const Sink& sink, std::int32_t x, std::int32_t c
 template <typename V, int kChannels, int kGroup, typename Sink>
 HANDPOSE_NOINLINE void sample_rest(const LinearRow<V, kChannels> row, const Sink sink, std::int32_t x, std::int32_t end,
                                    const unsigned char* shuffles) {
-  for (; x < end; x += kBlock, shuffles += kShuffleBytes) {
+  for (; x < end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
     typename V::Int components[3];
     row.template sample_carefully<kGroup>(x, shuffles, components);
     write_sums<V, kChannels>(sink, x, end - x, components);
@@ -137,10 +149,10 @@ HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::i
   std::int32_t x = axis.begin;
   const std::int32_t end = axis.end;
   if (row.readable()) {
-    for (; x + kBlock <= end; x += kBlock, shuffles += kShuffleBytes) {
+    for (; x + V::kBlock <= end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
       typename V::Int components[3];
       row.template sample<kGroup>(x, shuffles, components);
-      write_sums<V, kChannels>(sink, x, kBlock, components);
+      write_sums<V, kChannels>(sink, x, V::kBlock, components);
     }
   }
   if (x < end) sample_rest<V, kChannels, kGroup, Sink>(row, sink, x, end, shuffles);
@@ -153,40 +165,51 @@ struct LinearRows {
 
   template <typename Writer>
   void with_writer() const {
-    if (plan.source.planes[0].channels == 3) return plan.x[0].group == 2 ? run<2, Writer>() : run<1, Writer>();
+    if (plan.source.planes[0].channels == 3) return run<V::most_group(3), Writer>();
     for (std::int32_t y = begin; y < end; ++y) {
       for (int i = 0; i < plane_count(plan.source.format); ++i) {
-        const std::int32_t group = plan.x[i > 0 ? 1 : 0].group;
-        group == 4 ? sample_to_levels<4>(i, y) : group == 2 ? sample_to_levels<2>(i, y) : sample_to_levels<1>(i, y);
+        if (plan.source.planes[i].channels == 1) {
+          sample_to_levels<1, V::most_group(1)>(i, y);
+        } else {
+          sample_to_levels<2, V::most_group(2)>(i, y);
+        }
       }
       write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end}, kPerSum);
     }
   }
 
+  // Of groups of kGroup outputs or fewer, as the table says.
   template <int kGroup, typename Writer>
   void run() const {
+    if constexpr (kGroup > 1) {
+      if (plan.x[0].group < kGroup) return run<fewer(3, kGroup), Writer>();
+    }
     for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kGroup>(plan, 0, y, Writer(plan, y, kPerSum));
   }
 
-  template <int kGroup>
+  template <int kChannels, int kGroup>
   HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
-    if (plan.source.planes[plane].channels == 1) {
-      sample_linear<V, 1, kGroup>(plan, plane, y, LevelsSink<V, 1>(plan.levels + plane));
-    } else {
-      sample_linear<V, 2, kGroup>(plan, plane, y, LevelsSink<V, 2>(plan.levels + plane));
+    if constexpr (kGroup > 1) {
+      if (plan.x[plane > 0 ? 1 : 0].group < kGroup) {
+        return sample_to_levels<kChannels, fewer(kChannels, kGroup)>(plane, y);
+      }
     }
+    sample_linear<V, kChannels, kGroup>(plan, plane, y, LevelsSink<V, kChannels>(plan.levels + plane));
   }
+
+  static constexpr int fewer(int channels, int group) { return group > V::least_group(channels) ? group / 2 : 1; }
 };
 
-// Makes the shuffles of all blocks: once per call, as threads may share its rows.
 template <typename V>
-void prepare_linear_of(const PreprocessPlan& plan) {
-  for (int table = 0; table < (is_yuv(plan.source.format) ? 2 : 1); ++table) {
-    const AxisTable& axis = plan.x[table];
+void prepare_linear_of(PreprocessPlan* plan) {
+  for (int table = 0; table < (is_yuv(plan->source.format) ? 2 : 1); ++table) {
+    AxisTable& axis = plan->x[table];
+    const int channels = plan->source.planes[table].channels;
+    fill_offsets(channels, V::most_group(channels), V::least_group(channels), V::kLoadBytes, &axis);
     if (axis.group == 1) continue;
     unsigned char* shuffles = axis.shuffles;
-    for (std::int32_t x = axis.begin; x < axis.end; x += kBlock, shuffles += kShuffleBytes) {
-      V::fill_shuffles(axis.shifts + x, plan.source.planes[table].channels, axis.group, shuffles);
+    for (std::int32_t x = axis.begin; x < axis.end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
+      V::fill_shuffles(axis.shifts + x, channels, axis.group, shuffles);
     }
   }
 }

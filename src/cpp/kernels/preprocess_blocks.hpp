@@ -1,8 +1,7 @@
-// The rows of preprocess in blocks of eight outputs, for levels with vectors: everything but the arithmetic of a
+// The rows of preprocess in blocks of V::kBlock outputs, for levels with vectors: everything but the arithmetic of a
 // vector, which the level gives as a class V. Included by preprocess_LEVEL.cpp only; all names stay within that file.
 //
-// V::Float holds a value for each of the eight outputs, V::Int a 32-bit integer. The operations round as the scalar
-// ones.
+// V::Float holds a value for each output of a block, V::Int a 32-bit integer. The operations round as the scalar ones.
 #pragma once
 
 #include <cstddef>
@@ -62,7 +61,7 @@ class BlockWriter {
     }
   }
 
-  // The eight columns from x on, or `count` if that is less: the values of each component.
+  // The columns of a block from x on, or `count` if that is less: the values of each component.
   HANDPOSE_INLINE void write(std::int32_t x, std::int32_t count, const typename V::Float* values) const {
     using Float = typename V::Float;
     Float v[3];
@@ -73,17 +72,17 @@ class BlockWriter {
     const std::size_t at = static_cast<std::size_t>(x) * kPixel;
     if (kInterleaved) {
       const Float pixels[3] = {reversed_ ? v[2] : v[0], v[1], reversed_ ? v[0] : v[2]};
-      if (count >= kBlock) return store_pixels(pixels, rows_[0] + at);
-      alignas(16) unsigned char block[3 * kBlock * sizeof(float)];
+      if (count >= V::kBlock) return store_pixels(pixels, rows_[0] + at);
+      alignas(64) unsigned char block[3 * V::kBlock * sizeof(float)];
       store_pixels(pixels, block);
       std::memcpy(rows_[0] + at, block, static_cast<std::size_t>(count) * kPixel);
       return;
     }
     for (int c = 0; c < 3; ++c) {
-      if (count >= kBlock) {
+      if (count >= V::kBlock) {
         store(v[c], rows_[c] + at);
       } else {
-        alignas(16) unsigned char block[kBlock * sizeof(float)];
+        alignas(64) unsigned char block[V::kBlock * sizeof(float)];
         store(v[c], block);
         std::memcpy(rows_[c] + at, block, static_cast<std::size_t>(count) * kItem);
       }
@@ -142,7 +141,7 @@ HANDPOSE_NOINLINE void write_row(const PreprocessPlan& plan, std::int32_t y, Col
   const Writer writer(plan, y, convert ? 1.0f : unit);
   const YuvToRgb yuv = yuv_in_units(plan.params.yuv, unit);
   const float* const from[3] = {plan.levels[0], plan.levels[gray ? 0 : 1], plan.levels[gray ? 0 : 2]};
-  for (std::int32_t x = columns.begin; x < columns.end; x += kBlock) {
+  for (std::int32_t x = columns.begin; x < columns.end; x += V::kBlock) {
     typename V::Float levels[3] = {V::load(from[0] + x), V::load(from[1] + x), V::load(from[2] + x)};
     if (convert) to_rgb<V>(yuv, levels);
     writer.write(x, columns.end - x, levels);

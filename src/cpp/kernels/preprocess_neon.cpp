@@ -12,6 +12,12 @@ struct Neon {
   // Outputs 0 to 3 and 4 to 7.
   using Float = float32x4x2_t;
   using Int = int32x4x2_t;
+  static constexpr std::int32_t kBlock = 8;
+
+  // Of 4 outputs at most, of 3 channels of 2.
+  static constexpr std::int32_t kLoadBytes = 16;
+  static constexpr int most_group(int channels) { return channels == 3 ? 2 : 4; }
+  static constexpr int least_group(int) { return 2; }
 
   HANDPOSE_INLINE static Float all(float value) { return {{vdupq_n_f32(value), vdupq_n_f32(value)}}; }
   HANDPOSE_INLINE static Float add(Float a, Float b) {
@@ -35,7 +41,7 @@ struct Neon {
     return {{vreinterpretq_s32_s16(vld1q_s16(pairs)), vreinterpretq_s32_s16(vld1q_s16(pairs + 8))}};
   }
 
-  HANDPOSE_INLINE static Float zero_to_seven() {
+  HANDPOSE_INLINE static Float numbers() {
     const float32x4_t first = {0.0f, 1.0f, 2.0f, 3.0f};
     return {{first, vaddq_f32(first, vdupq_n_f32(4.0f))}};
   }
@@ -131,6 +137,13 @@ struct Neon {
       add_taps<kChannels, kGroup>(taps.row1, taps.offsets + 4 * half, shuffles, w.below.val[half], sums);
       for (int c = 0; c < kChannels; ++c) components[c].val[half] = vreinterpretq_s32_u32(sums[c]);
     }
+  }
+
+  // The same, each output with a place of its own.
+  template <int kChannels>
+  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
+                                           const BlockWeights<Neon>& w, Int* components) {
+    sample<kChannels, 1>({row0, row1, at, nullptr}, w, components);
   }
 
   // Sums over rows: `count` columns to `to`.
@@ -314,7 +327,7 @@ struct Neon {
 
 }  // namespace
 
-void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Neon>(*plan); }
+void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Neon>(plan); }
 
 void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Neon>(plan); }
 

@@ -16,48 +16,38 @@ inline bool offsets_fit(const Plane& plane) {
 template <typename V>
 struct BlockPlace {
   BlockWeights<V> weights;
-  std::int32_t offsets[kBlock];
+  std::int32_t offsets[V::kBlock];
   bool readable;
 };
 
-// One plane, of which any pixel may be sampled.
+// The places of planes of one size and pitch.
 template <typename V, int kChannels>
-class RotatedPlane {
+class PlaneMap {
  public:
   using Float = typename V::Float;
 
-  // `to_plane`: 1, or 0.5 for chroma.
-  RotatedPlane(const Plane& plane, float to_plane)
-      : row0_(plane.data),
-        row1_(plane.height > 1 ? plane.data + plane.pitch_bytes : plane.data),
-        width_(plane.width),
+  explicit PlaneMap(const Plane& plane)
+      : width_(plane.width),
         height_(plane.height),
         pitch_(static_cast<std::int32_t>(plane.pitch_bytes)),
-        last_load_(static_cast<std::int32_t>(plane_end(plane) - (row0_ > row1_ ? row0_ : row1_) - 8)),
-        to_plane_(to_plane) {}
+        last_load_(static_cast<std::int32_t>(plane_end(plane) - last_row(plane) - kTapBytes)) {}
 
-  // The block of outputs from column x on.
-  HANDPOSE_INLINE void locate(const RotatedRow& map, std::int32_t x, BlockPlace<V>* place) const {
-    const Float outputs = V::add(V::all(static_cast<float>(x) + 0.5f), V::zero_to_seven());
-    const Float image_x = V::add(V::multiply(V::all(map.step_x), outputs), V::all(map.base_x));
-    const Float image_y = V::add(V::multiply(V::all(map.step_y), outputs), V::all(map.base_y));
+  // From coordinates in the plane.
+  HANDPOSE_INLINE void locate(Float plane_x, Float plane_y, BlockPlace<V>* place) const {
     typename V::Int column, row;
-    const Float fx = split(V::multiply(image_x, V::all(to_plane_)), width_, &column);
-    const Float fy = split(V::multiply(image_y, V::all(to_plane_)), height_, &row);
+    const Float fx = split(plane_x, width_, &column);
+    const Float fy = split(plane_y, height_, &row);
     place->weights = weigh_rows<V>(V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
                                    V::double_words(V::at_most(V::round(V::multiply(fy, V::all(32768.0f))), 32767)));
     place->readable = V::store_offsets(V::template offsets<kChannels>(row, pitch_, column), last_load_, place->offsets);
   }
 
-  HANDPOSE_INLINE void sample(const BlockPlace<V>& place, typename V::Int* components) const {
-    if (place.readable) {
-      V::template sample<kChannels, 1>({row0_, row1_, place.offsets, nullptr}, place.weights, components);
-    } else {
-      sample_copied(place, components);
-    }
+ private:
+  // The second rows of taps end farthest in memory, with a falling pitch the first ones.
+  static const std::uint8_t* last_row(const Plane& plane) {
+    return plane.data + (plane.height > 1 && plane.pitch_bytes > 0 ? plane.pitch_bytes : 0);
   }
 
- private:
   // A coordinate -> the first of the two samples round it, and how far on from there it is.
   HANDPOSE_INLINE static Float split(Float coordinate, std::int32_t size, typename V::Int* first) {
     const Float position =
@@ -66,36 +56,141 @@ class RotatedPlane {
     return V::subtract(position, V::to_float(*first));
   }
 
-  HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, typename V::Int* components) const {
-    CopiedTaps copy{};
-    const BlockTaps taps = copy_taps<kChannels>(row0_, row1_, place.offsets, width_, &copy);
-    V::template sample<kChannels, 1>(taps, place.weights, components);
+  std::int32_t width_, height_, pitch_, last_load_;
+};
+
+// Samples one plane.
+template <typename V, int kChannels>
+class PlaneSampler {
+ public:
+  explicit PlaneSampler(const Plane& plane)
+      : row0_(plane.data), row1_(plane.height > 1 ? plane.data + plane.pitch_bytes : plane.data), width_(plane.width) {}
+
+  HANDPOSE_INLINE void sample(const BlockPlace<V>& place, typename V::Float* values) const {
+    typename V::Int sums[3];
+    if (__builtin_expect(place.readable, 1)) {
+      V::template sample_apart<kChannels>(row0_, row1_, place.offsets, place.weights, sums);
+    } else {
+      sample_copied(place, sums);
+    }
+    for (int c = 0; c < kChannels; ++c) values[c] = V::to_float(sums[c]);
+  }
+
+ private:
+  HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, typename V::Int* sums) const {
+    CopiedTaps<V> copy{};
+    const BlockTaps taps = copy_taps<V, kChannels>(row0_, row1_, place.offsets, width_, &copy);
+    V::template sample_apart<kChannels>(taps.row0, taps.row1, taps.offsets, place.weights, sums);
   }
 
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
-  std::int32_t width_, height_, pitch_, last_load_;
-  float to_plane_;
+  std::int32_t width_;
 };
 
-// A row of one plane, to a sink. From a coordinate to the sample is a long way for one block: several go it side by
-// side.
-template <typename V, int kChannels, typename Sink>
-HANDPOSE_INLINE void sample_rotated(const PreprocessPlan& plan, int plane, std::int32_t y, const Sink& sink) {
-  constexpr std::int32_t kBlocks = 8;
-  const RotatedPlane<V, kChannels> sampler(plan.source.planes[plane], plane == 0 ? 1.0f : 0.5f);
+// What there is to sample, by format: Place says where a block lies in it, `values` are in grey levels times 1 / kUnit.
+
+// bgr24 and rgb24.
+template <typename V>
+class PixelSource {
+ public:
+  using Place = BlockPlace<V>;
+  static constexpr float kUnit = kPerSum;
+
+  explicit PixelSource(const PreprocessPlan& plan) : map_(plan.source.planes[0]), pixels_(plan.source.planes[0]) {}
+
+  HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
+    map_.locate(x, y, place);
+  }
+  HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const { pixels_.sample(place, values); }
+
+ private:
+  PlaneMap<V, 3> map_;
+  PlaneSampler<V, 3> pixels_;
+};
+
+template <typename V>
+class GraySource {
+ public:
+  using Place = BlockPlace<V>;
+  static constexpr float kUnit = kPerSum;
+
+  explicit GraySource(const PreprocessPlan& plan) : map_(plan.source.planes[0]), pixels_(plan.source.planes[0]) {}
+
+  HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
+    map_.locate(x, y, place);
+  }
+  HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const {
+    pixels_.sample(place, values);
+    values[1] = values[2] = values[0];
+  }
+
+ private:
+  PlaneMap<V, 1> map_;
+  PlaneSampler<V, 1> pixels_;
+};
+
+// nv12 (kPlanes 2) and yuv420p (kPlanes 3, both chroma planes of one pitch): chroma has one place for both components.
+template <typename V, int kPlanes>
+class YuvSource {
+ public:
+  struct Place {
+    BlockPlace<V> luma, chroma;
+  };
+  static constexpr float kUnit = 1.0f;
+
+  explicit YuvSource(const PreprocessPlan& plan)
+      : luma_map_(plan.source.planes[0]),
+        chroma_map_(plan.source.planes[1]),
+        luma_(plan.source.planes[0]),
+        first_chroma_(plan.source.planes[1]),
+        last_chroma_(plan.source.planes[kPlanes - 1]),
+        to_rgb_(yuv_in_units(plan.params.yuv, kPerSum)) {}
+
+  HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
+    luma_map_.locate(x, y, &place->luma);
+    chroma_map_.locate(V::multiply(x, V::all(0.5f)), V::multiply(y, V::all(0.5f)), &place->chroma);
+  }
+
+  HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const {
+    luma_.sample(place.luma, values);
+    first_chroma_.sample(place.chroma, values + 1);
+    if (kPlanes == 3) last_chroma_.sample(place.chroma, values + 2);
+    to_rgb<V>(to_rgb_, values);
+  }
+
+ private:
+  static constexpr int kChroma = kPlanes == 2 ? 2 : 1;  // channels of a chroma plane
+
+  PlaneMap<V, 1> luma_map_;
+  PlaneMap<V, kChroma> chroma_map_;
+  PlaneSampler<V, 1> luma_;
+  PlaneSampler<V, kChroma> first_chroma_, last_chroma_;
+  YuvToRgb to_rgb_;
+};
+
+// A row. From a coordinate to the sample is a long way for one block: several go it side by side.
+template <typename V, typename Source, typename Writer>
+HANDPOSE_INLINE void sample_rotated(const PreprocessPlan& plan, const Source& source, std::int32_t y) {
+  constexpr std::int32_t kBlocks = 64 / V::kBlock;
+  const Writer writer(plan, y, Source::kUnit);
   const RotatedRow row = rotated_row(plan.params.image_from_input, y);
-  const std::int32_t end = plan.inside[y].end;
-  BlockPlace<V> places[kBlocks];
-  for (std::int32_t left = plan.inside[y].begin; left < end; left += kBlocks * kBlock) {
-    const std::int32_t blocks = (end - left + kBlock - 1) / kBlock;
-    const std::int32_t count = blocks < kBlocks ? blocks : kBlocks;
-    for (std::int32_t i = 0; i < count; ++i) sampler.locate(row, left + i * kBlock, &places[i]);
-    for (std::int32_t i = 0; i < count; ++i) {
-      const std::int32_t x = left + i * kBlock;
-      typename V::Int components[3];
-      sampler.sample(places[i], components);
-      write_sums<V, kChannels>(sink, x, end - x, components);
+  const Columns inside = plan.inside[y];
+  typename Source::Place places[static_cast<std::size_t>(kBlocks)];
+  for (std::int32_t left = inside.begin; left < inside.end; left += kBlocks * V::kBlock) {
+    const std::int32_t right = left + kBlocks * V::kBlock < inside.end ? left + kBlocks * V::kBlock : inside.end;
+    typename Source::Place* place = places;
+    for (std::int32_t x = left; x < right; x += V::kBlock, ++place) {
+      const typename V::Float outputs = V::add(V::all(static_cast<float>(x) + 0.5f), V::numbers());
+      source.locate(V::add(V::multiply(V::all(row.step_x), outputs), V::all(row.base_x)),
+                    V::add(V::multiply(V::all(row.step_y), outputs), V::all(row.base_y)), place);
+      __asm__ volatile("" : : : "memory");  // else GCC makes several loops of this one, which compute much again
+    }
+    place = places;
+    for (std::int32_t x = left; x < right; x += V::kBlock, ++place) {
+      typename V::Float values[3];
+      source.sample(*place, values);
+      writer.write(x, inside.end - x, values);
     }
   }
 }
@@ -107,31 +202,33 @@ struct RotatedRows {
 
   template <typename Writer>
   void with_writer() const {
-    if (plan.source.planes[0].channels == 3) {
-      for (std::int32_t y = begin; y < end; ++y) sample_rotated<V, 3>(plan, 0, y, Writer(plan, y, kPerSum));
-      return;
-    }
-    for (std::int32_t y = begin; y < end; ++y) {
-      for (int i = 0; i < plane_count(plan.source.format); ++i) sample_to_levels(i, y);
-      write_row<V, Writer>(plan, y, plan.inside[y], kPerSum);
+    switch (plan.source.format) {
+      case PixelFormat::kGray8:
+        return run<GraySource<V>, Writer>();
+      case PixelFormat::kNv12:
+        return run<YuvSource<V, 2>, Writer>();
+      case PixelFormat::kYuv420p:
+        return run<YuvSource<V, 3>, Writer>();
+      default:
+        return run<PixelSource<V>, Writer>();
     }
   }
 
-  HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
-    if (plan.source.planes[plane].channels == 1) {
-      sample_rotated<V, 1>(plan, plane, y, LevelsSink<V, 1>(plan.levels + plane));
-    } else {
-      sample_rotated<V, 2>(plan, plane, y, LevelsSink<V, 2>(plan.levels + plane));
-    }
+  template <typename Source, typename Writer>
+  void run() const {
+    const Source source(plan);
+    for (std::int32_t y = begin; y < end; ++y) sample_rotated<V, Source, Writer>(plan, source, y);
   }
 };
 
-// Offsets have 32 bits: a picture for which that is too few goes to the portable rows, which give the same bits.
+// Offsets have 32 bits and both chroma planes the same: a picture that is otherwise goes to the portable rows, which
+// give the same bits.
 template <typename V>
 void rotated_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  for (int i = 0; i < plane_count(plan.source.format); ++i) {
-    if (!offsets_fit(plan.source.planes[i])) return scalar::rotated_rows(plan, begin, end);
-  }
+  const Plane* const planes = plan.source.planes;
+  bool fit = plan.source.format != PixelFormat::kYuv420p || planes[1].pitch_bytes == planes[2].pitch_bytes;
+  for (int i = 0; i < plane_count(plan.source.format); ++i) fit = fit && offsets_fit(planes[i]);
+  if (!fit) return scalar::rotated_rows(plan, begin, end);
   run_with_writer<V>(plan.out, RotatedRows<V>{plan, begin, end});
 }
 
