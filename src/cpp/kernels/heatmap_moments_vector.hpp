@@ -1,5 +1,5 @@
 // The sums over a map, sixteen pixels at a time; the same operations in the same order as in heatmap_peaks_scalar.cpp.
-// A level includes its Lanes (kLanes floats) and Half16, defines HANDPOSE_LEVEL and includes this.
+// A level includes its Lanes (kLanes floats), LaneBits and Half16, defines HANDPOSE_LEVEL and includes this.
 #pragma once
 
 #include "levels.hpp"
@@ -54,16 +54,16 @@ class NumberMasses<float> {
   using Stored = float;
 
   Lanes load(const Stored* from) {
-    const Lanes masses = larger_bits(load_lanes(from), zero_lanes());
-    most_ = larger_bits(masses, most_);
-    return masses;
+    const LaneBits masses = larger(bits_of(load_lanes(from)), bits_of(zero_lanes()));
+    most_ = larger(masses, most_);
+    return lanes_of(masses);
   }
 
   bool saw_nan() const { return any_nan(most_); }
-  float largest() const { return largest_lane(most_); }
+  float largest() const { return largest_lane(lanes_of(most_)); }
 
  private:
-  Lanes most_ = zero_lanes();
+  LaneBits most_ = bits_of(zero_lanes());
 };
 
 template <>
@@ -72,8 +72,8 @@ class NumberMasses<std::uint16_t> {
   using Stored = std::uint16_t;
 
   Lanes load(const Stored* from) {
-    const Half16 halves = larger_bits(load16(from), zero16());
-    most_ = larger_bits(halves, most_);
+    const Half16 halves = larger(load16(from), zero16());
+    most_ = larger(halves, most_);
     return lanes_of(halves);
   }
 

@@ -23,15 +23,21 @@ inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Lanes operator-(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Lanes operator*(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Lanes larger(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
-inline Lanes larger_bits(Lanes a, Lanes b) {
-  return {_mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
-}
 
 inline Float8 low8(Lanes a) { return {_mm512_castps512_ps256(a.v)}; }
 inline Float8 high8(Lanes a) { return {_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1))}; }
-inline bool any_nan(Lanes a) { return any_nan(larger_bits(low8(a), high8(a))); }
-inline float largest_lane(Lanes a) { return largest_lane(larger_bits(low8(a), high8(a))); }
+inline float largest_lane(Lanes a) { return largest_lane(larger(low8(a), high8(a))); }
 inline float sum_of_lanes(Lanes a) { return sum_of_lanes(low8(a) + high8(a)); }
+
+// Their bits.
+struct LaneBits {
+  __m512i v;
+};
+
+inline LaneBits bits_of(Lanes a) { return {_mm512_castps_si512(a.v)}; }
+inline Lanes lanes_of(LaneBits a) { return {_mm512_castsi512_ps(a.v)}; }
+inline LaneBits larger(LaneBits a, LaneBits b) { return {_mm512_max_epi32(a.v, b.v)}; }
+inline bool any_nan(LaneBits a) { return any_nan(larger(bits_of(low8(lanes_of(a))), bits_of(high8(lanes_of(a))))); }
 
 }  // namespace
 }  // namespace handpose

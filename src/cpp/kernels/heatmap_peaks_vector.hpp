@@ -48,14 +48,14 @@ inline float largest_above(const std::uint16_t* values, std::int32_t count, floa
   Half16 most[4] = {zero16(), zero16(), zero16(), zero16()};
   std::int32_t x = 0;
   for (; x + 4 * kLanes <= count; x += 4 * kLanes) {
-    for (std::int32_t k = 0; k < 4; ++k) most[k] = larger_bits(load16(values + x + k * kLanes), most[k]);
+    for (std::int32_t k = 0; k < 4; ++k) most[k] = larger(load16(values + x + k * kLanes), most[k]);
   }
-  for (; x + kLanes <= count; x += kLanes) most[0] = larger_bits(load16(values + x), most[0]);
+  for (; x + kLanes <= count; x += kLanes) most[0] = larger(load16(values + x), most[0]);
   if (x < count) {
     if (x == 0) return largest_of(values, count);
-    most[1] = larger_bits(load16(values + count - kLanes), most[1]);
+    most[1] = larger(load16(values + count - kLanes), most[1]);
   }
-  const std::uint16_t bits = largest_bits(larger_bits(larger_bits(most[0], most[1]), larger_bits(most[2], most[3])));
+  const std::uint16_t bits = largest_bits(larger(larger(most[0], most[1]), larger(most[2], most[3])));
   const bool number = bits <= kHalfInfinity;
   if (number && (bits > 0 || best >= 0)) return load1(&bits);
   return largest_of(values, count);

@@ -20,11 +20,18 @@ inline Lanes operator+(Lanes a, Lanes b) { return {a.low + b.low, a.high + b.hig
 inline Lanes operator-(Lanes a, Lanes b) { return {a.low - b.low, a.high - b.high}; }
 inline Lanes operator*(Lanes a, Lanes b) { return {a.low * b.low, a.high * b.high}; }
 inline Lanes larger(Lanes a, Lanes b) { return {larger(a.low, b.low), larger(a.high, b.high)}; }
-inline Lanes larger_bits(Lanes a, Lanes b) { return {larger_bits(a.low, b.low), larger_bits(a.high, b.high)}; }
-
-inline bool any_nan(Lanes a) { return any_nan(larger_bits(a.low, a.high)); }
-inline float largest_lane(Lanes a) { return largest_lane(larger_bits(a.low, a.high)); }
+inline float largest_lane(Lanes a) { return largest_lane(larger(a.low, a.high)); }
 inline float sum_of_lanes(Lanes a) { return sum_of_lanes(a.low + a.high); }
+
+// Their bits.
+struct LaneBits {
+  Bits8 low, high;
+};
+
+inline LaneBits bits_of(Lanes a) { return {bits_of(a.low), bits_of(a.high)}; }
+inline Lanes lanes_of(LaneBits a) { return {float8_of(a.low), float8_of(a.high)}; }
+inline LaneBits larger(LaneBits a, LaneBits b) { return {larger(a.low, b.low), larger(a.high, b.high)}; }
+inline bool any_nan(LaneBits a) { return any_nan(larger(a.low, a.high)); }
 
 }  // namespace
 }  // namespace handpose

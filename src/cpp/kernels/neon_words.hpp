@@ -64,6 +64,17 @@ inline uint32x4_t add_half(uint32x4_t sum, uint16x8_t a, uint16x8_t b) {
 #endif
 }
 
+template <int kHalf>
+inline int32x4_t add_half(int32x4_t sum, int16x8_t a, int16x8_t b) {
+  if (kHalf == 1) return vmlal_high_s16(sum, a, b);
+#if HANDPOSE_ASSEMBLER
+  __asm__("smlal %0.4s, %1.4h, %2.4h" : "+w"(sum) : "w"(a), "w"(b));
+  return sum;
+#else
+  return vmlal_s16(sum, vget_low_s16(a), vget_low_s16(b));
+#endif
+}
+
 // The bytes of both in turn.
 inline uint8x16_t interleave(uint8x8_t a, uint8x8_t b) {
 #if HANDPOSE_ASSEMBLER

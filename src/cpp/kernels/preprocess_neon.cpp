@@ -338,8 +338,8 @@ struct Neon {
       const int16x8_t weight = vld1q_dup_s16(rows.weights + k);
       for (std::size_t i = 0; i < kEights; ++i) {
         const int16x8_t eight = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(row + 8 * i)));
-        low[i] = vmlal_s16(low[i], vget_low_s16(eight), vget_low_s16(weight));
-        high[i] = vmlal_high_s16(high[i], eight, weight);
+        low[i] = add_half<0>(low[i], eight, weight);
+        high[i] = add_half<1>(high[i], eight, weight);
       }
     }
     const int32x4_t drop = vdupq_n_s32(-rows.drop);
@@ -354,8 +354,7 @@ struct Neon {
     int32x4_t sum = vdupq_n_s32(0);
     for (std::int32_t k = 0; k < taps; k += 8) {
       const int16x8_t sample = vld1q_s16(samples + k), weight = vld1q_s16(weights + k);
-      sum = vmlal_s16(sum, vget_low_s16(sample), vget_low_s16(weight));
-      sum = vmlal_high_s16(sum, sample, weight);
+      sum = add_half<1>(add_half<0>(sum, sample, weight), sample, weight);
     }
     return sum;
   }
