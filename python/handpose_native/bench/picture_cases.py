@@ -35,7 +35,7 @@ _PLAIN = 90  # grey level of the picture that is drawn on
 _DRAWN_LEVELS = 2.0
 # OpenCV's lines are about a pixel wider than asked: it only has to have drawn the same hand in the same place.
 _OTHER_DRAWING = 48.0
-_GIF_FRAMES = 6
+_GIF_FRAMES = 12
 _GIF_FPS = 25.0
 # 256 colours for a whole film: every writer is to be nearer than this to what it was given, root mean square.
 _GIF_LEVELS = 16.0
