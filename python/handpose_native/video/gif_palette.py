@@ -16,7 +16,7 @@ __all__ = ["Palette", "choose_colors", "nearest_color_table"]
 
 #: The palette is chosen from about so many pixels of each picture (more cost time and give no better PSNR), and its
 #: error measured on about so many.
-_PALETTE_PIXELS = 200 * 150
+_PALETTE_PIXELS = 160 * 120
 _ERROR_PIXELS = 1024
 #: Cells of the table per axis, and per side of the blocks that share their candidates.
 _CELLS = 64
