@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cv2
 import numpy as np
 
 from ..export.graph import linear_upsampling
@@ -60,6 +59,8 @@ def peak_places(spec: ModelSpec, maps: NDArray[Any], input_hw: tuple[int, int], 
     PeakPlaces or None
         None where the largest pixel does not decide.
     """
+    import cv2
+
     if spec.family != "heatmap" or spec.method not in _PEAK_METHODS:
         return None
     map_hw, fine = maps.shape[1:], maps.astype(np.float64)
