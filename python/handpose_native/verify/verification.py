@@ -106,7 +106,7 @@ def _number(value: float | None) -> str:
 def _joint_lines(joints: dict[str, Any]) -> list[str]:
     lines = [f"{'joints, px of the input':<24}{_number(joints['max_px'])}{_number(joints['mean_px'])}"]
     if joints["ambiguous"]:
-        several = f"{joints['ambiguous']} are ambiguous: their maps have several peaks"
+        several = f"ambiguous, with several peaks in their maps: {joints['ambiguous']}"
         lines.append(f"{'  from the nearest peak':<24}{_number(joints['judged_max_px'])}   {several}")
     if joints["input_max_px"] is not None:
         moves = (joints["input_max_px"], joints["input_mean_px"])
