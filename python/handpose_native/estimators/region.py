@@ -128,6 +128,10 @@ class RegionEstimator(Estimator):
             self._submit(pending, picture, placement, times)
         return pending
 
+    def see_through(self, world: WorldOptions) -> None:
+        if self._world is not None:
+            self._world.see_through(world)
+
     def reset(self) -> None:
         while self._runs:
             with suppress(HandposeError):  # of a run that nobody waits for any more
