@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..ascend.memory import HOST_TO_DEVICE
+from ..ascend.runtime import Holdings
 from ..errors import ArgumentError, DeviceError
 from .acl_memory import AclTensor
 from .acl_model import AclDescription, load_model
-from .acl_runtime import acquire_device, interrupts_held
 from .arguments import check_arguments
 from .base import Backend
 
 if TYPE_CHECKING:
     import os
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from .acl_model import AclTensors
-    from .acl_runtime import AclDevice
 
 __all__ = ["AclBackend"]
 
@@ -33,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: The NPU works on one frame while the CPU prepares the next; see the page "Board" of the documentation.
 _SLOTS = 2
-#: ``aclrtMemcpyKind``.
-_HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
 
 
 @dataclass
@@ -123,24 +120,18 @@ class AclBackend(Backend):
         self._file = Path(path)
         self._flush = flush
         self._constants: set[int] = set()
-        self._device: AclDevice | None = None
-        self._resources = ExitStack()
+        self._holdings = Holdings()
         self._slots: list[_Slot] = []
-        with ExitStack() as undo:
-            undo.callback(self._give_back)
-            with interrupts_held():
-                self._device = acquire_device(device_id, id(self), self._give_back)
-                self._library = self._device.library
-                with self._device.current():
-                    self._build(input_layout, input_hw, image_input)
-            undo.pop_all()
+        with self._holdings.made_on(device_id):
+            self._library = self._holdings.library
+            self._build(input_layout, input_hw, image_input)
         self.metadata = {}
         self.device = self._describe(device_id)
         logger.info("%s: %s", self._file, self.device)
 
     def _build(self, input_layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None) -> None:
         """Make all that the runs need, kind by kind, so that it is given back in the documented order: the reverse."""
-        library, keep = self._library, self._resources
+        library, keep = self._library, self._holdings.keep
         streams, models, sets = [], [], []
         for _ in range(self.slots):
             (stream,) = library.values("rt.create_stream")
@@ -176,7 +167,7 @@ class AclBackend(Backend):
 
     def _fill(self, dataset: int, described: AclTensors) -> tuple[AclTensor, ...]:
         """Make the memory of a data set."""
-        library, keep = self._library, self._resources
+        library, keep = self._library, self._holdings.keep
         tensors = []
         for info, size in zip(described.infos, described.nbytes):
             tensors.append(AclTensor(library, info, size, keep))
@@ -196,19 +187,19 @@ class AclBackend(Backend):
 
     def _keep_constant(self, index: int) -> None:
         """Bring the input to the device for good."""
-        with self._current():
+        with self._holdings.current():
             for one in self._slots:
                 tensor = one.inputs[index]
                 if self._library.run_mode == "EP":
                     arguments = (tensor.device_address, tensor.nbytes, tensor.address, tensor.array.nbytes)
-                    self._library.status("rt.memcpy", *arguments, _HOST_TO_DEVICE)
+                    self._library.status("rt.memcpy", *arguments, HOST_TO_DEVICE)
                 elif self._flush:
                     self._library.status("rt.mem_flush", tensor.address, tensor.nbytes)
         self._constants.add(index)
 
     def _start(self, slot: int) -> None:
         one = self._slots[slot]
-        with self._current():
+        with self._holdings.current():
             if one.queued:  # by a call that was interrupted
                 with suppress(DeviceError):
                     self._settle(one)
@@ -223,24 +214,20 @@ class AclBackend(Backend):
     def _queue(self, one: _Slot) -> None:
         """Queue a run on the slot's stream, with the copies before and after it that this run mode needs."""
         library = self._library
-        copies = library.run_mode == "EP"
         for index, tensor in enumerate(one.inputs):
             if index in self._constants:
                 continue
-            if copies:
-                arguments = (tensor.device_address, tensor.nbytes, tensor.address, tensor.array.nbytes)
-                library.status("rt.memcpy_async", *arguments, _HOST_TO_DEVICE, one.stream)
-            elif self._flush:
+            tensor.queue_upload(tensor.array.nbytes, one.stream)
+            if self._flush and library.run_mode == "RC":
                 library.status("rt.mem_flush", tensor.address, tensor.nbytes)
         library.status("mdl.execute_async", one.model, one.input_set, one.output_set, one.stream)
-        for index, tensor in enumerate(one.outputs) if copies else ():
+        for index, tensor in enumerate(one.outputs):
             if self._selected_outputs is None or index in self._selected_outputs:
-                arguments = (tensor.address, tensor.array.nbytes, tensor.device_address, tensor.array.nbytes)
-                library.status("rt.memcpy_async", *arguments, _DEVICE_TO_HOST, one.stream)
+                tensor.queue_download(tensor.array.nbytes, one.stream)
 
     def _finish(self, slot: int) -> tuple[NDArray[Any], ...]:
         one = self._slots[slot]
-        with self._current():
+        with self._holdings.current():
             self._settle(one)
             if self._flush and self._library.run_mode == "RC":
                 for tensor in one.outputs:
@@ -253,26 +240,9 @@ class AclBackend(Backend):
         one.queued = False  # also where it failed: then nothing more is going to happen
         self._library.check("rt.synchronize_stream", code)
 
-    def _current(self) -> AbstractContextManager[None]:
-        assert self._device is not None  # from the end of __init__ to close()
-        return self._device.current()
-
     def _release(self) -> None:
-        self._give_back()
-
-    def _give_back(self) -> None:
-        """Give everything back; does nothing the second time."""
-        with interrupts_held():
-            device, self._device = self._device, None
-            resources = self._resources.pop_all()
-            if device is None or not device.is_usable():  # a forked process must not touch what is its parent's
-                return
-            self._slots.clear()
-            with ExitStack() as last:  # all of it, whatever fails
-                last.callback(device.release, id(self))
-                last.callback(resources.close)  # what is left where the context could not be set
-                with device.current():
-                    resources.close()
+        self._holdings.close()
+        self._slots.clear()
 
 
 def _without(items: tuple[_Item, ...], index: int | None) -> tuple[_Item, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ascend.codes import UNFIT_MODEL
 from ..errors import DeviceError, ModelError
-from .acl_codes import UNFIT_MODEL
 from .arguments import image_index, image_info, other_info
 from .base import TensorInfo
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from .acl_runtime import AclLibrary
+    from ..ascend.runtime import AclLibrary
 
 __all__ = ["AclDescription", "AclTensors", "load_model"]
 

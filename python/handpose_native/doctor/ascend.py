@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backends.acl_codes import describe_code
+from ..ascend.codes import describe_code
 from .findings import Finding
 
 if TYPE_CHECKING:
