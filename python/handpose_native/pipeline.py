@@ -195,6 +195,7 @@ class Pipeline:
         every: int = 1,
         planes: bool = False,
         policy: str | None = None,
+        decoder: str = "cpu",
         stop: threading.Event | None = None,
     ) -> Iterator[FrameResult]:
         """Yield frames with their hands, one by one.
@@ -215,6 +216,8 @@ class Pipeline:
             unless given so for files. ``"latest"``: only the newest waits, the others are dropped and counted; so for
             cameras and streams. ``"block"``: a frame is read when the one before it is done with; so for arrays and
             iterables.
+        decoder : {"cpu", "ascend", "ascend:N"}
+            What decodes; see :func:`handpose_native.open_source`.
         stop : threading.Event, optional
             Set it, from a signal handler or another thread, to end after the frames in work.
 
@@ -231,7 +234,7 @@ class Pipeline:
         _check_counts(max_frames, every)
         report = self._new_report(source)
         endpoints: list[Source | Sink | KeypointWriter] = []
-        with _accounted(report, endpoints), open_source(source) as opened:
+        with _accounted(report, endpoints), open_source(source, decoder=decoder) as opened:
             endpoints.append(opened)
             opened.planes_wanted = planes
             chain = self._chain(opened, report, policy=policy, every=every, max_frames=max_frames, stop=stop)
@@ -249,6 +252,7 @@ class Pipeline:
         max_frames: int | None = None,
         every: int = 1,
         policy: str | None = None,
+        decoder: str = "cpu",
         on_frame: Callable[[FrameResult], None] | None = None,
         stop: threading.Event | None = None,
         trace: str | os.PathLike[str] | None = None,
@@ -263,7 +267,7 @@ class Pipeline:
             Where the drawn frames go: ``.gif``, ``.mp4``, a folder or a numbered pattern of images.
         keypoints : path or sequence of paths, optional
             ``.jsonl`` or ``.csv``.
-        max_frames, every, policy
+        max_frames, every, policy, decoder
             As for :meth:`stream`.
         on_frame : callable, optional
             Called with every result after it has been written; the picture is drawn on where there is an output.
@@ -286,7 +290,7 @@ class Pipeline:
         report = self._new_report(source)
         endpoints: list[Source | Sink | KeypointWriter] = []
         with _accounted(report, endpoints), ExitStack() as stack:
-            opened = stack.enter_context(open_source(source))
+            opened = stack.enter_context(open_source(source, decoder=decoder))
             endpoints.append(opened)
             _check_distinct(opened, [*_as_list(output), *_as_list(keypoints), *_as_list(trace)])
             rate = opened.info.fps / every if opened.info.fps else None

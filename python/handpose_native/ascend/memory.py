@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-
     from .runtime import AclLibrary
 
-__all__ = ["DEVICE_TO_HOST", "HOST_TO_DEVICE", "DeviceBlock"]
+__all__ = ["DEVICE_TO_HOST", "HOST_TO_DEVICE", "DeviceBlock", "GrowingBlock"]
 
 #: ``aclrtMemcpyKind``.
 HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
@@ -63,8 +64,8 @@ class DeviceBlock:
             keep.callback(library.status, "rt.free_host", pinned)
             self.address = -(-pinned // _ALIGNMENT) * _ALIGNMENT
 
-    def view(self) -> ctypes.Array[ctypes.c_ubyte]:
-        """Return a new object that shows the memory, and that everything made from it holds."""
+    def view(self) -> Any:
+        """Return a new buffer that shows the memory, and that everything made from it holds."""
         return (ctypes.c_ubyte * self.nbytes).from_address(self.address)
 
     def queue_upload(self, count: int, stream: int) -> None:
@@ -78,3 +79,31 @@ class DeviceBlock:
         if self._library.run_mode == "EP":
             arguments = (self.address, self.nbytes, self.device_address, count)
             self._library.status("rt.memcpy_async", *arguments, DEVICE_TO_HOST, stream)
+
+
+class GrowingBlock:
+    """A block for encoded pictures, made anew where one is larger than all before.
+
+    Parameters as of :class:`DeviceBlock`, for media engines.
+
+    Attributes
+    ----------
+    block : DeviceBlock
+        The present one.
+    """
+
+    def __init__(self, library: AclLibrary, nbytes: int, keep: ExitStack) -> None:
+        self._library = library
+        self._present = ExitStack()
+        keep.callback(lambda: self._present.close())
+        self.block = DeviceBlock(library, nbytes, self._present, media=True)
+
+    def write(self, data: Any) -> None:
+        """Copy bytes to the beginning; the device must not be reading."""
+        count = len(data)
+        if count > self.block.nbytes:
+            with ExitStack() as larger:
+                self.block = DeviceBlock(self._library, 2 * count, larger, media=True)
+                self._present, last = larger.pop_all(), self._present
+            last.close()
+        np.frombuffer(self.block.view(), np.uint8)[:count] = np.frombuffer(data, np.uint8)

@@ -21,6 +21,12 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="video, GIF or image file, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
     )
     parser.add_argument("--loop", action="store_true", help="begin a file again when it ends, until Ctrl-C")
+    parser.add_argument(
+        "--decoder",
+        default="cpu",
+        metavar="cpu|ascend|ascend:N",
+        help="ascend: the media engines of an Ascend board (VDEC, JPEGD) decode files of H.264 and H.265, and MJPEG",
+    )
     live = parser.add_argument_group("for cameras and streams")
     live.add_argument(
         "--realtime",
@@ -53,6 +59,7 @@ def open_source_of(options: argparse.Namespace, *, realtime: bool = False) -> So
         loop=options.loop,
         reconnect=options.reconnect,
         camera=CameraSettings(options.camera_size, options.camera_fps, options.camera_format),
+        decoder=options.decoder,
     )
 
 
