@@ -136,7 +136,7 @@ class JpegDecoder:
         library, (width, height), source = self._library, self._size, self._input.block
         strides = {"width_stride": align(width, self._stride), "height_stride": align(height, _ROWS)}
         try:
-            source.queue_upload(count, self._stream)
+            source.upload(count, self._stream)
             block.describe(width=width, height=height, **strides)
             arguments = (self._channel, source.device_address, count, block.description, self._stream)
             library.status("media.dvpp_jpeg_decode_async", *arguments)

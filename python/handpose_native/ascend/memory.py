@@ -74,6 +74,12 @@ class DeviceBlock:
             arguments = (self.device_address, self.nbytes, self.address, count)
             self._library.status("rt.memcpy_async", *arguments, HOST_TO_DEVICE, stream)
 
+    def upload(self, count: int, stream: int) -> None:
+        """Copy the first bytes to the device as `queue_upload`, and wait for it."""
+        if self._library.run_mode == "EP":
+            self.queue_upload(count, stream)
+            self._library.status("rt.synchronize_stream", stream)
+
     def queue_download(self, count: int, stream: int) -> None:
         """Queue the copy of the first bytes from the device; with a card only, as on a board they are there."""
         if self._library.run_mode == "EP":

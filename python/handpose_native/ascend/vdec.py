@@ -97,9 +97,7 @@ class _Input:
         count = len(data)
         if count:
             self.memory.write(data)
-            self.memory.block.queue_upload(count, stream)
-            if stream:
-                self._library.status("rt.synchronize_stream", stream)
+            self.memory.block.upload(count, stream)
         fields = {"data": self.memory.block.device_address if count else 0, "size": count, "eos": int(is_end)}
         for name, value in fields.items():
             self._library.status(f"media.dvpp_set_stream_desc_{name}", self.description, value)
