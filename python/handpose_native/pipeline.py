@@ -30,7 +30,6 @@ from .video import (
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from fractions import Fraction
     from types import TracebackType
 
     import numpy as np
@@ -78,6 +77,8 @@ class Pipeline:
     intrinsics : Intrinsics, array_like (3, 3), str or path, optional
         For models that give depths: the camera, for `world`. K, or the file that ``handpose-native calibrate`` writes.
         Unless given, a field of view of 65 degrees across the longer side of the picture is taken.
+    crop : {"cpu", "vpc"}
+        For model files. ``"vpc"``: VPC of an Ascend board scales regions of what was read with ``decoder="ascend"``.
     hand_scale_m : float, optional
         For models that give depths: length in metres of the bone from the base of the middle finger to its next joint;
         that of an average adult, 0.04463, unless given. `world` is as much too large or too far as this is wrong.
@@ -126,6 +127,7 @@ class Pipeline:
         min_presence: float | None = None,
         intrinsics: Intrinsics | ArrayLike | str | os.PathLike[str] | None = None,
         hand_scale_m: float | None = None,
+        crop: str = "cpu",
         max_hands: int | None = None,
         redetect_every: int | None = None,
         smoothing: str | None = None,
@@ -151,6 +153,7 @@ class Pipeline:
             backend_options=_backend_options(threads, backend_options),
             min_presence=min_presence,
             verified=verified,
+            crop=crop,
             world=WorldOptions.of(intrinsics, hand_scale_m),
             options={name: value for name, value in for_hands.items() if value is not None},
         )
@@ -294,7 +297,10 @@ class Pipeline:
             endpoints.append(opened)
             _check_distinct(opened, [*_as_list(output), *_as_list(keypoints), *_as_list(trace)])
             rate = opened.info.fps / every if opened.info.fps else None
-            sinks = [stack.enter_context(_as_sink(target, rate)) for target in _as_list(output)]
+            sinks = [
+                stack.enter_context(target if isinstance(target, Sink) else open_sink(target, fps=rate))
+                for target in _as_list(output)
+            ]
             writers = [
                 stack.enter_context(open_keypoint_writer(path, source=opened.info)) for path in _as_list(keypoints)
             ]
@@ -365,10 +371,6 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _as_sink(target: str | os.PathLike[str] | Sink, fps: Fraction | None) -> Sink:
-    return target if isinstance(target, Sink) else open_sink(target, fps=fps)
 
 
 def _check_distinct(source: Source, targets: Sequence[str | os.PathLike[str] | Sink]) -> None:

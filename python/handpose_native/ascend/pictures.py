@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-__all__ = ["DevicePicture", "PictureBlock", "PicturePool", "align", "nv12_bytes"]
+__all__ = ["ConvertedPicture", "DevicePicture", "PictureBlock", "PicturePool", "align", "nv12_bytes"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +47,14 @@ class PictureBlock:
 
     Attributes
     ----------
+    device : int
     memory : DeviceBlock
     description : int
         Says where the memory is, its size, and NV12; widths, heights and strides are for others to set.
     """
 
     def __init__(self, index: int, nbytes: int) -> None:
+        self.device = index
         self._holdings = Holdings()
         with self._holdings.made_on(index):
             library, keep = self._holdings.library, self._holdings.keep
@@ -75,6 +77,19 @@ class PictureBlock:
         """Return what the engine says of its last work on the picture; 0 is success."""
         return int(self._library.acl.media.dvpp_get_pic_desc_ret_code(self.description))
 
+    def picture(self, memory: Any, width: int, height: int, *, matrix: str, full: bool) -> DevicePicture:
+        """Return what an engine has written, laid out as the description says, on a view of `memory`."""
+        stride, rows = self.described("width_stride"), self.described("height_stride")
+        if stride < width or rows < height or nv12_bytes(stride, rows) > self.memory.nbytes:
+            raise DeviceError(
+                f"the media engine says that a picture of {width}x{height} has strides of {stride}x{rows}, which "
+                f"does not fit its {self.memory.nbytes} bytes"
+            )
+        pixels = np.frombuffer(memory, np.uint8)
+        luma = pixels[: stride * rows].reshape(rows, stride)[:height, :width]
+        chroma = pixels[stride * rows : nv12_bytes(stride, rows)].reshape(rows // 2, stride)[: height // 2, :width]
+        return DevicePicture((luma, chroma.reshape(height // 2, width // 2, 2)), self, matrix, full)
+
     def close(self) -> None:
         """Give everything back."""
         self._holdings.close()
@@ -96,6 +111,22 @@ class DevicePicture(Picture):
     def __init__(self, planes: tuple[NDArray[np.uint8], ...], block: PictureBlock, matrix: str, full: bool) -> None:
         super().__init__(planes, "nv12", matrix, "full" if full else "limited")
         self.block = block
+
+
+class ConvertedPicture(Picture):
+    """A device's picture as BGR.
+
+    Attributes
+    ----------
+    original : DevicePicture
+        As it was decoded; what is drawn onto this one does not show in it.
+    """
+
+    __slots__ = ("original",)
+
+    def __init__(self, original: DevicePicture) -> None:
+        super().__init__((original.to_bgr(),), "bgr24")
+        self.original = original
 
 
 class PicturePool:
@@ -135,19 +166,14 @@ class PicturePool:
 
         The block comes back by itself, also after `close`, when nothing shows its memory any more.
         """
-        stride, rows = block.described("width_stride"), block.described("height_stride")
-        if stride < width or rows < height or nv12_bytes(stride, rows) > self.nbytes:
-            self.give_back(block)
-            raise DeviceError(
-                f"the media engine says that a picture of {width}x{height} has strides of {stride}x{rows}, which "
-                f"does not fit its {self.nbytes} bytes"
-            )
         memory = block.memory.view()
+        try:
+            picture = block.picture(memory, width, height, matrix=matrix, full=full)
+        except DeviceError:
+            self.give_back(block)
+            raise
         weakref.finalize(memory, self._come_back, block).atexit = False
-        pixels = np.frombuffer(memory, np.uint8)
-        luma = pixels[: stride * rows].reshape(rows, stride)[:height, :width]
-        chroma = pixels[stride * rows : nv12_bytes(stride, rows)].reshape(rows // 2, stride)[: height // 2, :width]
-        return DevicePicture((luma, chroma.reshape(height // 2, width // 2, 2)), block, matrix, full)
+        return picture
 
     def close(self) -> None:
         """Free the blocks; each of those that are lent, when it comes back."""

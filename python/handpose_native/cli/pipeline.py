@@ -55,6 +55,12 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="metres from the base of the middle finger to its next joint (else 0.04463), for models that give depths",
     )
+    parser.add_argument(
+        "--crop",
+        choices=["cpu", "vpc"],
+        default="cpu",
+        help="vpc: an Ascend board's VPC crops and scales for a model file, with --decoder ascend",
+    )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
     parser.add_argument("--verified", action="store_true", help="insist that the model passed `verify` as it is")
     add_backend_arguments(parser)
@@ -128,6 +134,7 @@ def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
         "min_presence": options.min_presence,
         "intrinsics": options.camera,
         "hand_scale_m": options.hand_scale,
+        "crop": options.crop,
         "max_hands": options.max_hands,
         "redetect_every": options.redetect_every,
         "smoothing": options.smoothing,

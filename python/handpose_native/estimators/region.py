@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..ascend.vpc import VpcCropper
 from ..backends import open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..ascend.vpc import Area
     from ..backends import Backend, TensorInfo
     from ..models import ModelSpec
     from ..picture import Picture
@@ -47,6 +49,7 @@ class _Placement(NamedTuple):
     input_from_image: NDArray[np.float64]
     image_from_input: NDArray[np.float64]
     image_hw: tuple[int, int]
+    area: Area | None
 
 
 class _Pending:
@@ -86,6 +89,8 @@ class RegionEstimator(Estimator):
         See :class:`~handpose_native.Pipeline`.
     world : WorldOptions
         For models that give depths.
+    crop : {"cpu", "vpc"}
+        What brings regions to the size of the model's input.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class RegionEstimator(Estimator):
         world: WorldOptions,
         *,
         verified: bool = False,
+        crop: str = "cpu",
     ) -> None:
         self._backend, found = open_model(model, spec, backend_options)
         self.spec: ModelSpec = found
@@ -110,6 +116,8 @@ class RegionEstimator(Estimator):
             self._world = _open_world(found, self._backend, world)
             self._backend.select_outputs((*self._decoder.reads, *(self._world.reads if self._world else ())))
             self._image = prepare_inputs(found, self._backend)
+            device = backend_options.get("device_id") or 0
+            self._cropper = VpcCropper(device, self._input_hw) if crop == "vpc" else None
         except HandposeError:
             self._backend.close()
             raise
@@ -135,15 +143,20 @@ class RegionEstimator(Estimator):
 
     def close(self) -> None:
         self._runs.clear()
+        if self._cropper is not None:
+            self._cropper.close()
         self._backend.close()
 
     def _submit(self, pending: _Pending, picture: Picture, placement: _Placement, times: FrameTimes) -> None:
         """Run the model on one region in the next slot."""
         spec, slot = self.spec, self._next_slot
         with stage("preprocess", times):
+            affine: NDArray[np.float64] | None = placement.input_from_image
+            if self._cropper is not None and placement.area is not None:
+                picture, affine = self._cropper.crop(picture, placement.area), None
             preprocess(
                 picture,
-                input_from_image=placement.input_from_image,
+                input_from_image=affine,
                 filter=spec.filter,
                 border_value=spec.border_value,
                 channel_order=spec.channel_order,
@@ -194,8 +207,10 @@ class RegionEstimator(Estimator):
             height, width = image_hw
             self._placements = []
             for roi in rois or (Roi(width / 2, height / 2, width, height),):
-                forward = input_from_roi(roi, self._input_hw, fit=self.spec.fit)
-                self._placements.append(_Placement(roi, forward, invert(forward), image_hw))
+                forward, area = input_from_roi(roi, self._input_hw, fit=self.spec.fit), None
+                if self._cropper is not None:
+                    area, forward = self._cropper.place(forward, image_hw)
+                self._placements.append(_Placement(roi, forward, invert(forward), image_hw, area))
             self._placed_for = (image_hw, rois)
         return self._placements
 

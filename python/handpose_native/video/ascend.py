@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..ascend.jpegd import JpegDecoder
+from ..ascend.pictures import ConvertedPicture
 from ..ascend.vdec import VideoDecoder, VideoFormat
 from ..errors import ArgumentError, VideoError
 from ..picture import Picture
@@ -18,6 +19,8 @@ from .files import StreamSource
 if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
+
+    from ..ascend.pictures import DevicePicture
 
 __all__ = ["AscendSource", "device_of"]
 
@@ -52,7 +55,7 @@ def device_of(decoder: str) -> int | None:
 class _Decoded(NamedTuple):
     """A decoded picture and its time, named as PyAV's frames do."""
 
-    picture: Picture
+    picture: DevicePicture
     pts: int | None
     time_base: Fraction | None
 
@@ -152,7 +155,7 @@ class AscendSource(StreamSource):
             return super()._upright(picture)
         if self._quarter_turns:
             return Picture.from_bgr(np.ascontiguousarray(np.rot90(picture.picture.to_bgr(), self._quarter_turns)))
-        return picture.picture if self.planes_wanted else Picture.from_bgr(picture.picture.to_bgr())
+        return picture.picture if self.planes_wanted else ConvertedPicture(picture.picture)
 
     def _release(self) -> None:
         self._first = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ascend.jpegd import JpegDecoder
+from ..ascend.pictures import ConvertedPicture, DevicePicture
 from ..errors import ArgumentError, VideoError, missing_dependency
 from ..picture import Picture
 from ..types import Frame
@@ -195,7 +196,9 @@ class CameraSource(Source):
             del following
 
     def _wanted(self, picture: Picture) -> Picture:
-        return picture if self.planes_wanted else Picture.from_bgr(picture.to_bgr())
+        if self.planes_wanted or not isinstance(picture, DevicePicture):
+            return picture
+        return ConvertedPicture(picture)
 
     def _release(self) -> None:
         self._first = None
