@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..ascend.memory import HOST_TO_DEVICE
 from ..ascend.runtime import Holdings
 from ..errors import ArgumentError, DeviceError
-from .acl_memory import AclTensor
+from .acl_memory import AclItem, AclTensor
 from .acl_model import AclDescription, load_model
 from .arguments import check_arguments
 from .base import Backend
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -40,6 +41,12 @@ class _Slot:
 
     Attributes
     ----------
+    items : tuple of AclItem
+        The images of a batch; empty where the model takes one only.
+    views : dict of int to tuple of ndarray
+        The outputs, by batch size.
+    batch : int
+        The batch size that is set.
     queued : bool
         Whether the stream may hold work: from before the first call that queues some until it was waited for.
     """
@@ -50,7 +57,9 @@ class _Slot:
     output_set: int
     inputs: tuple[AclTensor, ...]
     outputs: tuple[AclTensor, ...]
-    views: tuple[NDArray[Any], ...]
+    items: tuple[AclItem, ...]
+    views: dict[int, tuple[NDArray[Any], ...]]
+    batch: int
     queued: bool = False
 
 
@@ -95,7 +104,8 @@ class AclBackend(Backend):
     Each slot has a copy of the model of its own, with a stream of its own, because one model must not be on two streams
     at once, and only waiting for a stream tells for sure whether its runs failed. Results do not depend on the slot.
 
-    Of a model with several batch sizes the smallest is run. `metadata` is empty: an ``.om`` file does not give any.
+    Of a model with several batch sizes the smallest is run that holds the images submitted, where the image is its only
+    input; else the smallest of all. `metadata` is empty: an ``.om`` file does not give any.
 
     The first model of a process takes seconds to open, since it starts the device.
     """
@@ -145,25 +155,40 @@ class AclBackend(Backend):
             keep.callback(library.status, "mdl.destroy_dataset", sets[-1])
         input_sets, output_sets = sets[: self.slots], sets[self.slots :]
 
-        batch_index = description.batch_index
+        index = description.batch_index
         inputs = description.inputs(input_layout, input_hw, image_input)
         input_tensors = [self._fill(dataset, inputs) for dataset in input_sets]
         for tensor in chain.from_iterable(input_tensors):
             tensor.clear()
-        if batch_index is not None:
-            for model, dataset in zip(models, input_sets):
-                library.status("mdl.set_dynamic_batch_size", model, dataset, batch_index, description.batch)
-        outputs = description.outputs()
+        shapes: dict[int, tuple[tuple[int, ...], ...]] = {}
+        for batch in reversed(description.batches):  # the smallest last, which stays
+            for model, dataset in zip(models, input_sets) if index is not None else ():
+                library.status("mdl.set_dynamic_batch_size", model, dataset, index, batch)
+            outputs = description.outputs()
+            shapes[batch] = tuple(info.shape for info in outputs.infos)
         output_tensors = [self._fill(dataset, outputs) for dataset in output_sets]
 
-        self.inputs = _without(inputs.infos, batch_index)
+        self.inputs = _without(inputs.infos, index)
         self.outputs = outputs.infos
+        self._batch_index = index
+        self._batches = self._usable(shapes)
+        self.max_batch = self._batches[-1] if self._batches[0] == 1 else 1
         for slot in range(self.slots):
-            given, results = _without(input_tensors[slot], batch_index), output_tensors[slot]
-            views = tuple(one.array for one in results)
+            given, results = _without(input_tensors[slot], index), output_tensors[slot]
+            items = given[0].items(self.max_batch) if self.max_batch > 1 else ()
+            views = {
+                batch: tuple(one.batch(batch, shape) for one, shape in zip(results, shapes[batch]))
+                for batch in self._batches
+            }
             parts = (streams[slot], models[slot], input_sets[slot], output_sets[slot])
-            self._slots.append(_Slot(*parts, given, results, views))
+            self._slots.append(_Slot(*parts, given, results, items, views, self._batches[0]))
             keep.callback(self._settle, self._slots[slot])
+
+    def _usable(self, shapes: Mapping[int, tuple[tuple[int, ...], ...]]) -> tuple[int, ...]:
+        """Return the batch sizes, smallest first; only that one where other things than images would have to grow."""
+        batches = tuple(sorted(shapes))
+        grows = all(shape[:1] == (batch,) for batch, outputs in shapes.items() for shape in outputs)
+        return batches if grows and len(self.inputs) == 1 else batches[:1]
 
     def _fill(self, dataset: int, described: AclTensors) -> tuple[AclTensor, ...]:
         """Make the memory of a data set."""
@@ -185,6 +210,9 @@ class AclBackend(Backend):
     def _buffer(self, slot: int, index: int) -> AclTensor:
         return self._slots[slot].inputs[index]
 
+    def _item_buffer(self, slot: int, item: int) -> AclItem:
+        return self._slots[slot].items[item]
+
     def _keep_constant(self, index: int) -> None:
         """Bring the input to the device for good."""
         with self._holdings.current():
@@ -205,11 +233,20 @@ class AclBackend(Backend):
                     self._settle(one)
             one.queued = True
             try:
+                self._set_batch(one, self._batch[slot])
                 self._queue(one)
             except DeviceError:
                 with suppress(DeviceError):  # the first error is the one to tell
                     self._settle(one)
                 raise
+
+    def _set_batch(self, one: _Slot, count: int) -> None:
+        """Let the next run take the smallest batch that holds so many images."""
+        batch = next(batch for batch in self._batches if batch >= count)
+        if batch != one.batch:
+            arguments = (one.model, one.input_set, self._batch_index, batch)
+            self._library.status("mdl.set_dynamic_batch_size", *arguments)
+            one.batch = batch
 
     def _queue(self, one: _Slot) -> None:
         """Queue a run on the slot's stream, with the copies before and after it that this run mode needs."""
@@ -217,13 +254,13 @@ class AclBackend(Backend):
         for index, tensor in enumerate(one.inputs):
             if index in self._constants:
                 continue
-            tensor.queue_upload(tensor.array.nbytes, one.stream)
+            tensor.queue_upload(tensor.array.nbytes * (one.batch // self._batches[0]), one.stream)
             if self._flush and library.run_mode == "RC":
                 library.status("rt.mem_flush", tensor.address, tensor.nbytes)
         library.status("mdl.execute_async", one.model, one.input_set, one.output_set, one.stream)
-        for index, tensor in enumerate(one.outputs):
+        for index, (tensor, view) in enumerate(zip(one.outputs, one.views[one.batch])):
             if self._selected_outputs is None or index in self._selected_outputs:
-                tensor.queue_download(tensor.array.nbytes, one.stream)
+                tensor.queue_download(view.nbytes, one.stream)
 
     def _finish(self, slot: int) -> tuple[NDArray[Any], ...]:
         one = self._slots[slot]
@@ -232,7 +269,8 @@ class AclBackend(Backend):
             if self._flush and self._library.run_mode == "RC":
                 for tensor in one.outputs:
                     self._library.status("rt.mem_invalidate", tensor.address, tensor.nbytes)
-        return one.views
+        views, count = one.views[one.batch], self._batch[slot]
+        return views if one.batch in (count, self._batches[0]) else tuple(view[:count] for view in views)
 
     def _settle(self, one: _Slot) -> None:
         """Wait until a slot's stream is idle, without the GIL; raise what went wrong in its runs."""

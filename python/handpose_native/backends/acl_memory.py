@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..ascend.runtime import AclLibrary
     from .base import TensorInfo
 
-__all__ = ["AclTensor"]
+__all__ = ["AclItem", "AclTensor"]
 
 
 class AclTensor(DeviceBlock):
@@ -51,4 +51,25 @@ class AclTensor(DeviceBlock):
 
     def clear(self) -> None:
         """Write zeros: fresh memory holds anything."""
-        self.array.fill(0)
+        np.frombuffer(self.view(), np.uint8).fill(0)
+
+    def items(self, count: int) -> tuple[AclItem, ...]:
+        """Return the first images of a batch, each with its memory in this one."""
+        batch = self.batch(count)
+        starts = range(self.address, self.address + batch.nbytes, self.array.nbytes)
+        return tuple(AclItem(start, batch[i : i + 1]) for i, start in enumerate(starts))
+
+    def batch(self, count: int, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+        """Return a view of so many images, or of results of another shape."""
+        wanted = shape or (count, *self.shape[1:])
+        return np.ndarray(wanted, self.dtype, buffer=memoryview(self.view()).cast("B"))
+
+
+class AclItem:
+    """The memory of one image of a batch; attributes as of :class:`~handpose_native.backends.InputBuffer`."""
+
+    host_accessible = True
+
+    def __init__(self, address: int, array: NDArray[Any]) -> None:
+        self.address, self.array = address, array
+        self.shape, self.dtype = array.shape, array.dtype
