@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -13,6 +14,9 @@ from tests import networks
 import handpose_native as hp
 from handpose_native.ascend.jpegd import JpegDecoder
 from handpose_native.ascend.vpc import Area, VpcCropper
+from handpose_native.batch import BatchOptions, find_videos
+from handpose_native.batch.work import VideoWorker
+from handpose_native.cli import main
 from handpose_native.errors import ArgumentError, DeviceError
 from handpose_native.geometry import input_from_roi
 from handpose_native.picture import Picture
@@ -154,3 +158,25 @@ def test_a_board_without_vpc(board: Board, model: Path, monkeypatch: pytest.Monk
     with pytest.raises(DeviceError, match="VPC is not there: this version of CANN has no function"):
         pipeline(model)
     assert board.control.living() == ""
+
+
+def test_the_command_line(board: Board, tmp_path: Path, clip: Path, model: Path, capsys: Any) -> None:
+    spec = hp.ModelSpec("markers", "heatmap", "rgb", method="expectation", fit="stretch")
+    model.with_suffix(".json").write_text(json.dumps(spec.to_dict()))
+    engines = ["--model", str(model), "--roi", "60,24,192,192", "--decoder", "ascend", "--crop", "vpc"]
+    assert main(["run", str(clip), "--keypoints", str(tmp_path / "run.jsonl"), *engines]) == 0
+    assert board.calls("media.dvpp_vpc_crop_resize_async") == 4
+    unknown = ["--model", str(model), "--decoder", "vdec"]
+    assert main(["run", str(clip), "--keypoints", str(tmp_path / "a.jsonl"), *unknown]) == 2
+    assert "decoder must be 'cpu', 'ascend' or 'ascend:N'" in capsys.readouterr().err
+
+
+def test_videos_of_a_batch(board: Board, tmp_path: Path, clip: Path, model: Path) -> None:
+    spec = hp.ModelSpec("markers", "heatmap", "rgb", method="expectation", fit="stretch")
+    pipeline = {"spec": spec, "roi": (60, 24, 192, 192), "crop": "vpc"}
+    worker = VideoWorker(BatchOptions(model, pipeline=pipeline, decoder="ascend"), tmp_path / "results")
+    (video,) = find_videos(clip)
+    outcome = worker(video)
+    worker.close()
+    assert (outcome.state, outcome.frames) == ("done", 4)
+    assert board.calls("media.dvpp_vpc_crop_resize_async") == 4

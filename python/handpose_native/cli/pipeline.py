@@ -58,7 +58,6 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crop",
         choices=["cpu", "vpc"],
-        default="cpu",
         help="vpc: an Ascend board's VPC crops and scales for a model file, with --decoder ascend",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
@@ -125,7 +124,7 @@ def open_pipeline_of(options: argparse.Namespace) -> Pipeline:
 
 def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the arguments say of a pipeline, but for its model."""
-    return {
+    given = {
         "spec": options.spec,
         "roi": options.roi,
         "threads": options.threads,
@@ -134,7 +133,6 @@ def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
         "min_presence": options.min_presence,
         "intrinsics": options.camera,
         "hand_scale_m": options.hand_scale,
-        "crop": options.crop,
         "max_hands": options.max_hands,
         "redetect_every": options.redetect_every,
         "smoothing": options.smoothing,
@@ -142,3 +140,4 @@ def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
         "tracking": options.tracking,
         "detector_only": options.detector_only,
     }
+    return {**given, "crop": options.crop} if options.crop is not None else given

@@ -10,7 +10,7 @@ from .common import positive
 if TYPE_CHECKING:
     from ..video import Source
 
-__all__ = ["add_source_arguments", "open_source_of"]
+__all__ = ["add_decoder_argument", "add_source_arguments", "open_source_of"]
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +21,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="video, GIF or image file, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
     )
     parser.add_argument("--loop", action="store_true", help="begin a file again when it ends, until Ctrl-C")
-    parser.add_argument(
-        "--decoder",
-        default="cpu",
-        metavar="cpu|ascend|ascend:N",
-        help="ascend: the media engines of an Ascend board (VDEC, JPEGD) decode files of H.264 and H.265, and MJPEG",
-    )
+    add_decoder_argument(parser)
     live = parser.add_argument_group("for cameras and streams")
     live.add_argument(
         "--realtime",
@@ -47,6 +42,16 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--camera-size", type=_size, metavar="WxH", help="ask the camera for this size")
     live.add_argument("--camera-fps", type=float, metavar="N", help="ask the camera for so many frames per second")
     live.add_argument("--camera-format", metavar="FOURCC", help="ask the camera for a format: MJPG, YUYV, ...")
+
+
+def add_decoder_argument(parser: argparse.ArgumentParser) -> None:
+    """Add what decodes."""
+    parser.add_argument(
+        "--decoder",
+        default="cpu",
+        metavar="cpu|ascend|ascend:N",
+        help="ascend: the media engines of an Ascend board (VDEC, JPEGD) decode files of H.264 and H.265, and MJPEG",
+    )
 
 
 def open_source_of(options: argparse.Namespace, *, realtime: bool = False) -> Source:
