@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import queue
 import threading
 from itertools import islice
 from pathlib import Path
@@ -179,6 +180,30 @@ def test_stopping_early_and_closing_in_another_thread(board: Board, clip: Path) 
     thread.join()
     assert list(frames) == []
     assert board.control.living() == ""
+
+
+def test_pictures_that_other_threads_let_go_of_while_it_is_closed(board: Board, clip: Path) -> None:
+    for kept in (0, 3, 10):
+        held: queue.Queue[Any] = queue.Queue()
+
+        def let_go(held: queue.Queue[Any] = held) -> None:
+            while held.get() is not None:
+                pass
+
+        threads = [threading.Thread(target=let_go) for _ in range(3)]
+        with open_source(clip, decoder="ascend") as npu:
+            npu.planes_wanted = True
+            for frame in islice(npu, 25):
+                held.put(frame)
+                if frame.index == kept:
+                    for thread in threads:
+                        thread.start()
+            del frame
+        for _ in threads:
+            held.put(None)
+        for thread in threads:
+            thread.join()
+        assert board.control.living() == ""
 
 
 def test_beginning_again(board: Board, clip: Path) -> None:

@@ -9,7 +9,7 @@ __all__ = [
     "OUT_OF_MEMORY",
     "REPEATED_FINALIZE",
     "REPEATED_INIT",
-    "REPORT_TIMEOUT",
+    "REPORT_TIMEOUTS",
     "UNFIT_MODEL",
     "AclCode",
     "describe_code",
@@ -103,8 +103,8 @@ CODES: dict[int, AclCode] = {
 
 REPEATED_INIT = 100002
 REPEATED_FINALIZE = 100037
-#: Nothing came while it was waited for.
-REPORT_TIMEOUT = 507012
+#: Codes by which waiting for a report says that none came.
+REPORT_TIMEOUTS = frozenset({107019, 107020, 507012})
 JPEG_NOT_SUPPORTED = 148052
 #: Codes that say that memory has run out.
 OUT_OF_MEMORY = frozenset({200000, 207001, 207018})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DeviceError, VideoError
-from .codes import REPORT_TIMEOUT, describe_code
+from .codes import REPORT_TIMEOUTS, describe_code
 from .engines import require_engine
 from .memory import GrowingBlock
 from .pictures import NV12, PicturePool, align, nv12_bytes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .pictures import DevicePicture, PictureBlock
     from .runtime import AclLibrary
 
-__all__ = ["DecodedPicture", "VideoDecoder", "VideoFormat"]
+__all__ = ["TimedPicture", "VideoDecoder", "VideoFormat"]
 
 #: ``aclvdec``'s ``enType`` by codec and profile as FFmpeg names them.
 _STREAM_TYPES = {
@@ -76,7 +76,7 @@ class VideoFormat:
     full: bool
 
 
-class DecodedPicture(NamedTuple):
+class TimedPicture(NamedTuple):
     """A picture and its time, in the units of the stream; None where it has none."""
 
     pts: int | None
@@ -222,7 +222,7 @@ class VideoDecoder:
         keep.callback(library.status, "media.vdec_destroy_channel", channel)
         self._created.set()
 
-    def decode(self, data: Any, pts: int | None, *, wanted: bool = True) -> list[DecodedPicture]:
+    def decode(self, data: Any, pts: int | None, *, wanted: bool = True) -> list[TimedPicture]:
         """Send a packet and return the pictures that are ready, which may belong to earlier ones; often none.
 
         Parameters
@@ -236,7 +236,7 @@ class VideoDecoder:
 
         Returns
         -------
-        list of DecodedPicture
+        list of TimedPicture
 
         Raises
         ------
@@ -248,7 +248,7 @@ class VideoDecoder:
             self._send(data, _Time(pts or 0, next(self._numbers), pts, wanted))
             return self._collected()
 
-    def finish(self) -> list[DecodedPicture]:
+    def finish(self) -> list[TimedPicture]:
         """Return the remaining pictures; nothing may be sent any more. Raises as `decode`."""
         with self._holdings.current():
             self._send(b"", None)
@@ -298,7 +298,7 @@ class VideoDecoder:
         self._pool.give_back(sent.block)
         self._inputs.append(sent.input)
 
-    def _collected(self) -> list[DecodedPicture]:
+    def _collected(self) -> list[TimedPicture]:
         """Return what has come out since the last time."""
         with self._changed:
             failure, self._failure = self._failure, None  # not kept, as it would hold the pictures of its traceback
@@ -313,7 +313,7 @@ class VideoDecoder:
                 self._pool.give_back(sent.block)
                 self.failed += time is not None and sent.code not in (0, _NO_PICTURE)
             else:
-                pictures.append(DecodedPicture(time.pts, self._lend(sent.block)))
+                pictures.append(TimedPicture(time.pts, self._lend(sent.block)))
         return pictures
 
     def _time_of(self, sent: _Time, code: int) -> _Time:
@@ -351,7 +351,7 @@ class VideoDecoder:
             self._fail(error)
         while not self._ended.is_set():
             code = self._library.acl.rt.process_report(_REPORT_MS)
-            if code not in (0, REPORT_TIMEOUT):
+            if code and code not in REPORT_TIMEOUTS:
                 self._fail(DeviceError(f"acl.rt.process_report: {describe_code(code)}", code))
                 self._ended.wait(_REPORT_MS / 1e3)
 
