@@ -35,11 +35,18 @@ def make_clip(
     path: Path,
     frames: int = 12,
     *,
+    hidden: int = 0,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     size: tuple[int, int] = (HEIGHT, WIDTH),
 ) -> Path:
-    """Write a video whose pictures are not stored in the order in which they are shown."""
+    """Write a video whose pictures are not stored in the order in which they are shown, the first of them hidden."""
+
+    def mux(packets: list[Any]) -> None:
+        for packet in packets:
+            packet.pts, packet.dts = packet.pts - hidden, packet.dts - hidden
+            container.mux(packet)
+
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = size
@@ -50,8 +57,8 @@ def make_clip(
         for number in range(frames):
             image = av.VideoFrame.from_ndarray(picture(number, *size), format="bgr24").reformat(format=pix_fmt)
             image.pts = number
-            container.mux(stream.encode(image))
-        container.mux(stream.encode(None))
+            mux(stream.encode(image))
+        mux(stream.encode(None))
     return path
 
 
@@ -91,6 +98,10 @@ def test_the_pictures_and_times_of_ffmpeg(board: Board, tmp_path: Path, name: st
 def test_shorter_than_what_vdec_holds_back(board: Board, tmp_path: Path) -> None:
     assert assert_same(make_clip(tmp_path / "a.mp4", 1)) == 1
     assert assert_same(make_clip(tmp_path / "a.mp4", 3), "ascend:0") == 3
+
+
+def test_pictures_that_an_edit_list_hides(board: Board, tmp_path: Path) -> None:
+    assert assert_same(make_clip(tmp_path / "a.mp4", 20, hidden=6)) == 14
 
 
 def test_what_is_turned_stands_upright(board: Board, tmp_path: Path) -> None:
