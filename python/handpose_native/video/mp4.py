@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import VideoError, missing_dependency
 from .base import FixedSize, Sink, reason_of
-from .conversion import DecodedPicture
+from .conversion import DecodedPicture, planar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,17 +111,18 @@ class H264Sink(Sink):
         return True
 
     def _planes_of(self, picture: Picture) -> Any:
-        """Return the picture as a frame for the encoder without touching a pixel; None where that cannot be."""
-        if not isinstance(picture, DecodedPicture) or picture.height % 2 or picture.width % 2:
+        """Return the picture as a frame for the encoder without changing a value; None where that cannot be."""
+        decoded = picture if isinstance(picture, DecodedPicture) and picture.pixel_format == "yuv420p" else None
+        if decoded is None and picture.pixel_format != "nv12":
             return None
-        if (picture.pixel_format, picture.color_range) != ("yuv420p", "limited"):
+        if picture.height % 2 or picture.width % 2 or picture.color_range != "limited":
             return None
         if self._container is None:
             self._matrix = picture.color_matrix
             self._open(picture.width, picture.height, {"colorspace": _MATRIX_NAMES[self._matrix], "color_range": "tv"})
         if picture.color_matrix != self._matrix or not self._size.fit_size((picture.height, picture.width)):
             return None
-        frame = picture.av_frame
+        frame: Any = planar(picture) if decoded is None else decoded.av_frame
         # The encoder would make the pictures that were key frames in the source key frames again.
         frame.pict_type = 0
         return frame
