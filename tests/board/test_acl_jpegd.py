@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import http.server
+import threading
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -10,12 +13,14 @@ import av
 import cv2
 import numpy as np
 import pytest
+from tests.pipeline.mjpeg_camera import Connection, mjpeg_camera
 from tests.unit.video_files import picture
 
 from handpose_native.ascend.jpegd import JpegDecoder
 from handpose_native.errors import ArgumentError, DeviceError, VideoError
 from handpose_native.video import CameraSettings, open_source
 from handpose_native.video import cameras as cameras_module
+from handpose_native.video import live as live_module
 
 from .test_acl_vdec import make_clip
 
@@ -87,6 +92,54 @@ def test_pictures_that_are_kept_and_pictures_of_another_size(board: Board) -> No
         assert one is not None
         np.testing.assert_array_equal(one.planes[0], luma_of(jpeg(number, one.height, one.width)))
     del kept, one
+    assert board.control.living() == ""
+
+
+def test_a_camera_over_http_that_breaks_off_changes_its_size_and_sends_garbage(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_BACK_OFF_S", (0.02,))
+
+    def program(camera: Connection, number: int) -> None:
+        size = (96, 200) if number == 0 else (64, 128)
+        for index in range(6):
+            camera.send(picture(index, *size))
+        camera.send_bytes(b"\xff\xd8 no picture")
+        camera.send(picture(7, *size))
+
+    with mjpeg_camera(program) as address, open_source(address, decoder="ascend") as npu:
+        assert (npu.info.is_live, npu.info.width, npu.info.height) == (True, 200, 96)
+        npu.planes_wanted = True
+        sizes = [(frame.picture.pixel_format, frame.picture.height) for frame in islice(npu, 14)]
+        assert sizes == [("nv12", 96)] * 7 + [("nv12", 64)] * 7
+        assert npu.reconnected == 1
+        assert npu.damaged >= 1
+    gc.collect()
+    assert board.control.living() == ""
+
+
+def test_live_streams_of_vdec_are_refused(board: Board, tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", 30)
+    data = (tmp_path / "a.ts").read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)  # without a length, so that nobody knows where it ends
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *arguments: object) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            with pytest.raises(VideoError, match="takes h264 from files only, because VDEC holds many frames back"):
+                open_source(f"http://127.0.0.1:{server.server_port}/live.ts", decoder="ascend")
+        finally:
+            server.shutdown()
+            thread.join()
     assert board.control.living() == ""
 
 

@@ -193,13 +193,13 @@ class VideoDecoder:
     def _build(self, stream_type: int) -> None:
         """Make the channel, and what must outlive it before it: all is given back in the reverse order."""
         library, keep = self._library, self._holdings.keep
-        self._stream = 0
-        if library.run_mode == "EP":
-            (self._stream,) = library.values("rt.create_stream")
-            keep.callback(library.status, "rt.destroy_stream", self._stream)
         keep.callback(self._pool.close)
         keep.callback(self._recover)
         keep.callback(self._inputs_keep.close)
+        self._stream = 0
+        if library.run_mode == "EP":  # for copies; it ends before their memory, should one be under way
+            (self._stream,) = library.values("rt.create_stream")
+            keep.callback(library.status, "rt.destroy_stream", self._stream)
         channel = self._channel = library.result("media.vdec_create_channel_desc")
         keep.callback(library.status, "media.vdec_destroy_channel_desc", channel)
         number = _reserve_channel()

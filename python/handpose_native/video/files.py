@@ -111,9 +111,9 @@ class StreamSource(Source):
         """
         av = _import_av()
         name = _USER_AND_PASSWORD.sub("", address)
-        options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+        transport = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
         try:
-            container = _open(address, options=options, timeout=(NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S))
+            container = _open(address, options=transport, timeout=(NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S))
         except av.error.ExitError as error:  # what FFmpeg says when PyAV interrupts it
             raise VideoError(f"{name}: no answer within {NETWORK_TIMEOUT_S:g} s") from error
         except (av.FFmpegError, OSError) as error:
