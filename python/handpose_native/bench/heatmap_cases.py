@@ -59,6 +59,8 @@ def _case(method: str, shape: tuple[int, int, int, int], dtype: str) -> Case:
         case.add_own("ours in float32", ours, error_of, TOLERANCE_PX)
     for name, make in _peers(method, maps).items():
         case.add_peer(name, make, error_of, TOLERANCE_PX)
+    largest = plain.max()
+    case.add_peer("np.max, one read", lambda: plain.max, lambda value: float(abs(value - largest)), 0, kind="part")
     return case
 
 

@@ -55,13 +55,17 @@ inline float sum_of_lanes(Float8 a) {
 // Floats and half floats as the signed numbers that their bits are. Of values of which at most one is negative these
 // have the order of the values, and NaN is largest or, with a sign, negative. Integers keep the floating-point units
 // free.
-inline Float8 larger_bits(Float8 a, Float8 b) {
-  return {_mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a.v), _mm256_castps_si256(b.v)))};
-}
+struct Bits8 {
+  __m256i v;
+};
+
+inline Bits8 bits_of(Float8 a) { return {_mm256_castps_si256(a.v)}; }
+inline Float8 float8_of(Bits8 a) { return {_mm256_castsi256_ps(a.v)}; }
+inline Bits8 larger(Bits8 a, Bits8 b) { return {_mm256_max_epi32(a.v, b.v)}; }
 
 // Whether any lane, none negative, is NaN: beyond infinity.
-inline bool any_nan(Float8 a) {
-  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_castps_si256(a.v), _mm256_set1_epi32(0x7f800000))) != 0;
+inline bool any_nan(Bits8 a) {
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(a.v, _mm256_set1_epi32(0x7f800000))) != 0;
 }
 
 // Sixteen half floats.
@@ -74,7 +78,7 @@ inline Half16 all16(std::uint16_t half) { return {_mm256_set1_epi16(static_cast<
 inline Half16 load16(const std::uint16_t* from) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))}; }
 inline Float8 low8(Half16 a) { return {_mm256_cvtph_ps(_mm256_castsi256_si128(a.v))}; }
 inline Float8 high8(Half16 a) { return {_mm256_cvtph_ps(_mm256_extracti128_si256(a.v, 1))}; }
-inline Half16 larger_bits(Half16 a, Half16 b) { return {_mm256_max_epi16(a.v, b.v)}; }
+inline Half16 larger(Half16 a, Half16 b) { return {_mm256_max_epi16(a.v, b.v)}; }
 inline bool any_nan(Half16 a) { return _mm256_movemask_epi8(_mm256_cmpgt_epi16(a.v, _mm256_set1_epi16(0x7c00))) != 0; }
 
 // The largest of the lanes, none of them negative, as a signed number.

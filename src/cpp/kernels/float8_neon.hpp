@@ -63,15 +63,16 @@ inline float sum_of_lanes(Float8 a) {
 
 // Floats and half floats as the signed numbers that their bits are. Of values of which at most one is negative these
 // have the order of the values, and NaN is largest or, with a sign, negative.
-inline Float8 larger_bits(Float8 a, Float8 b) {
-  return {vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a.low), vreinterpretq_s32_f32(b.low))),
-          vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a.high), vreinterpretq_s32_f32(b.high)))};
-}
+struct Bits8 {
+  int32x4_t low, high;
+};
+
+inline Bits8 bits_of(Float8 a) { return {vreinterpretq_s32_f32(a.low), vreinterpretq_s32_f32(a.high)}; }
+inline Float8 float8_of(Bits8 a) { return {vreinterpretq_f32_s32(a.low), vreinterpretq_f32_s32(a.high)}; }
+inline Bits8 larger(Bits8 a, Bits8 b) { return {vmaxq_s32(a.low, b.low), vmaxq_s32(a.high, b.high)}; }
 
 // Whether any lane, none negative, is NaN: beyond infinity.
-inline bool any_nan(Float8 a) {
-  return vmaxvq_s32(vmaxq_s32(vreinterpretq_s32_f32(a.low), vreinterpretq_s32_f32(a.high))) > 0x7f800000;
-}
+inline bool any_nan(Bits8 a) { return vmaxvq_s32(vmaxq_s32(a.low, a.high)) > 0x7f800000; }
 
 // Sixteen half floats.
 struct Half16 {
@@ -88,7 +89,7 @@ inline Half16 load16(const std::uint16_t* from) {
 }
 inline Float8 low8(Half16 a) { return float8_of(vreinterpretq_u16_s16(a.low)); }
 inline Float8 high8(Half16 a) { return float8_of(vreinterpretq_u16_s16(a.high)); }
-inline Half16 larger_bits(Half16 a, Half16 b) { return {vmaxq_s16(a.low, b.low), vmaxq_s16(a.high, b.high)}; }
+inline Half16 larger(Half16 a, Half16 b) { return {vmaxq_s16(a.low, b.low), vmaxq_s16(a.high, b.high)}; }
 inline bool any_nan(Half16 a) { return vmaxvq_s16(vmaxq_s16(a.low, a.high)) > 0x7c00; }
 
 // The largest of the lanes, none of them negative, as a signed number.

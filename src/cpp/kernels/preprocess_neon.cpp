@@ -1,6 +1,7 @@
 // The rows of preprocess with NEON.
 #include <arm_neon.h>
 
+#include "neon_words.hpp"
 #include "preprocess_rotated.hpp"
 #include "preprocess_taps.hpp"
 
@@ -14,10 +15,10 @@ struct Neon {
   using Int = int32x4x2_t;
   static constexpr std::int32_t kBlock = 8;
 
-  // Of 4 outputs at most, of 3 channels of 2.
-  static constexpr std::int32_t kLoadBytes = 16;
-  static constexpr int most_group(int channels) { return channels == 3 ? 2 : 4; }
-  static constexpr int least_group(int) { return 2; }
+  // Of 8 outputs or 4, of 3 channels of 4.
+  static constexpr std::int32_t kLoadBytes = 64;
+  static constexpr int most_group(int channels) { return channels == 3 ? 4 : 8; }
+  static constexpr int least_group(int) { return 4; }
 
   HANDPOSE_INLINE static Float all(float value) { return {{vdupq_n_f32(value), vdupq_n_f32(value)}}; }
   HANDPOSE_INLINE static Float add(Float a, Float b) {
@@ -37,8 +38,10 @@ struct Neon {
     vst1q_f32(to, v.val[0]);
     vst1q_f32(to + 4, v.val[1]);
   }
+  // The weights of the first taps of outputs 0 to 7, then those of the second taps of 4 to 7 and 0 to 3; see add_taps.
   HANDPOSE_INLINE static Int load_pairs(const std::int16_t* pairs) {
-    return {{vreinterpretq_s32_s16(vld1q_s16(pairs)), vreinterpretq_s32_s16(vld1q_s16(pairs + 8))}};
+    const int16x8x2_t taps = vld2q_s16(pairs);
+    return {{vreinterpretq_s32_s16(taps.val[0]), vreinterpretq_s32_s16(swap_halves(taps.val[1]))}};
   }
 
   HANDPOSE_INLINE static Float numbers() {
@@ -58,13 +61,14 @@ struct Neon {
     return {{clamp_four_levels(v.val[0]), clamp_four_levels(v.val[1])}};
   }
 
-  // Words, two to a pair.
+  // Words in the order of load_pairs.
   HANDPOSE_INLINE static Int all_words(std::int16_t word) {
     const int32x4_t words = vreinterpretq_s32_s16(vdupq_n_s16(word));
     return {{words, words}};
   }
   HANDPOSE_INLINE static Int double_words(Int low) {
-    return {{vsliq_n_s32(low.val[0], low.val[0], 16), vsliq_n_s32(low.val[1], low.val[1], 16)}};
+    const int16x8_t words = vmovn_high_s32(vmovn_s32(low.val[0]), low.val[1]);
+    return {{vreinterpretq_s32_s16(words), vreinterpretq_s32_s16(swap_halves(words))}};
   }
   HANDPOSE_INLINE static Int scale_pairs(Int pairs, Int share) {
     return {{scale_four(pairs.val[0], share.val[0]), scale_four(pairs.val[1], share.val[1])}};
@@ -73,9 +77,11 @@ struct Neon {
     return {{subtract_four(a.val[0], b.val[0]), subtract_four(a.val[1], b.val[1])}};
   }
 
-  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
+  // The weights of the second taps, 0..2^14 -> of both, as BlockWeights has them.
   HANDPOSE_INLINE static Int weight_pairs(Int second) {
-    return {{pair_weights(second.val[0]), pair_weights(second.val[1])}};
+    const int16x8_t seconds = vmovn_high_s32(vmovn_s32(second.val[1]), second.val[0]);
+    const int16x8_t firsts = vsubq_s16(vdupq_n_s16(1 << 14), swap_halves(seconds));
+    return {{vreinterpretq_s32_s16(firsts), vreinterpretq_s32_s16(seconds)}};
   }
 
   template <int kChannels>
@@ -114,36 +120,37 @@ struct Neon {
     vst3_u8(to, pixels);
   }
 
+  // Places in a window of the taps of every channel, as words, in the order of the weights: a group of eight has the
+  // first taps of all outputs, then the second ones of outputs 4 to 7 and 0 to 3, each in a vector; of groups of four
+  // the first one has both in a vector, first taps first, the second one second taps first.
   static void fill_shuffles(const std::uint8_t* shifts, int channels, int group, unsigned char* to) {
-    for (int half = 0; half < 2; ++half, to += 32) {
-      const Shuffles made = make_shuffles(vld1_u8(shifts), half, channels, group);
-      vst1q_u8(to, made.first);
-      vst1q_u8(to + 16, made.second);
+    constexpr std::uint8_t kZero = 0xff;  // no place in a window
+    for (int vector = 0; vector < 2; ++vector) {
+      for (int c = 0; c < channels; ++c) {
+        for (int i = 0; i < 8; ++i, to += 2) {
+          const int output = group == 8 ? (i + 4 * vector) % 8 : i % 4 + 4 * vector;
+          const bool second = group == 8 ? vector == 1 : (i < 4) == (vector == 1);
+          to[0] = static_cast<unsigned char>(shifts[output] + c + (second ? channels : 0));
+          to[1] = kZero;
+        }
+      }
     }
   }
 
   // The bilinear samples of a block: channel c of the plane to components[c].
   template <int kChannels, int kGroup>
   HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
-    for (int half = 0; half < 2; ++half) {
-      Shuffles shuffles;
-      if (kGroup > 1) {
-        shuffles = {vld1q_u8(taps.shuffles + 32 * half), vld1q_u8(taps.shuffles + 32 * half + 16)};
-      } else {
-        shuffles = make_shuffles(vcreate_u8(0x0800080008000800), half, kChannels, kGroup);
-      }
-      uint32x4_t sums[3] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-      add_taps<kChannels, kGroup>(taps.row0, taps.offsets + 4 * half, shuffles, w.above.val[half], sums);
-      add_taps<kChannels, kGroup>(taps.row1, taps.offsets + 4 * half, shuffles, w.below.val[half], sums);
-      for (int c = 0; c < kChannels; ++c) components[c].val[half] = vreinterpretq_s32_u32(sums[c]);
-    }
+    if (kGroup == 8) return sample_eight<kChannels>(taps, w, components);
+    sample_four<kChannels, 0>(taps, w, components);
+    sample_four<kChannels, 1>(taps, w, components);
   }
 
   // The same, each output with a place of its own.
   template <int kChannels>
   HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
                                            const BlockWeights<Neon>& w, Int* components) {
-    sample<kChannels, 1>({row0, row1, at, nullptr}, w, components);
+    sample_four_apart<kChannels, 0>(row0, row1, at, w, components);
+    sample_four_apart<kChannels, 1>(row0, row1, at, w, components);
   }
 
   // Sums over rows: `count` columns to `to`.
@@ -210,57 +217,90 @@ struct Neon {
     }
   }
 
-  // Byte indices of four outputs into the bytes of a group of four, or into 32 bytes, those of two pairs: the first
-  // taps of channel 0, of channel 1 and so on; the second taps likewise.
-  struct Shuffles {
-    uint8x16_t first, second;
+  HANDPOSE_INLINE static uint16x8_t words_of(int32x4_t a) { return vreinterpretq_u16_s32(a); }
+
+  template <int kChannels>
+  HANDPOSE_INLINE static void sample_eight(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
+    const Window row0 = load_window(taps.row0 + taps.offsets[0]), row1 = load_window(taps.row1 + taps.offsets[0]);
+    for (int c = 0; c < kChannels; ++c) {
+      uint32x4_t sums[2] = {vdupq_n_u32(0), vdupq_n_u32(0)};
+      add_taps<0>(row0, row1, vld1q_u8(taps.shuffles + 16 * c), w, sums);
+      add_taps<1>(row0, row1, vld1q_u8(taps.shuffles + 16 * (kChannels + c)), w, sums);
+      for (int half = 0; half < 2; ++half) components[c].val[half] = vreinterpretq_s32_u32(sums[half]);
+    }
+  }
+
+  // Adds the first (kTap 0) or the second taps of eight outputs.
+  template <int kTap>
+  HANDPOSE_INLINE static void add_taps(const Window& row0, const Window& row1, uint8x16_t places,
+                                       const BlockWeights<Neon>& w, uint32x4_t* sums) {
+    const uint16x8_t above = look_up(row0, places), below = look_up(row1, places);
+    const uint16x8_t weights_above = words_of(w.above.val[kTap]), weights_below = words_of(w.below.val[kTap]);
+    sums[kTap] = add_half<0>(add_half<0>(sums[kTap], above, weights_above), below, weights_below);
+    sums[1 - kTap] = add_half<1>(add_half<1>(sums[1 - kTap], above, weights_above), below, weights_below);
+  }
+
+  // Outputs 0 to 3, or 4 to 7.
+  template <int kChannels, int kHalf>
+  HANDPOSE_INLINE static void sample_four(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
+    const std::int32_t at = taps.offsets[4 * kHalf];
+    const Window row0 = load_window(taps.row0 + at), row1 = load_window(taps.row1 + at);
+    for (int c = 0; c < kChannels; ++c) {
+      const uint8x16_t places = vld1q_u8(taps.shuffles + 16 * (kChannels * kHalf + c));
+      const uint16x8_t above = look_up(row0, places), below = look_up(row1, places);
+      uint32x4_t sum = multiply_half<0>(above, words_of(w.above.val[kHalf]));
+      sum = add_half<1>(sum, above, words_of(w.above.val[1 - kHalf]));
+      sum = add_half<0>(sum, below, words_of(w.below.val[kHalf]));
+      sum = add_half<1>(sum, below, words_of(w.below.val[1 - kHalf]));
+      components[c].val[kHalf] = vreinterpretq_s32_u32(sum);
+    }
+  }
+
+  template <int kChannels, int kHalf>
+  HANDPOSE_INLINE static void sample_four_apart(const std::uint8_t* row0, const std::uint8_t* row1,
+                                                const std::int32_t* at, const BlockWeights<Neon>& w, Int* components) {
+    const Bytes above = load_bytes(row0, at + 4 * kHalf), below = load_bytes(row1, at + 4 * kHalf);
+    const uint16x8_t first_above = four_twice<kHalf>(w.above.val[0]),
+                     second_above = four_twice<1 - kHalf>(w.above.val[1]);
+    const uint16x8_t first_below = four_twice<kHalf>(w.below.val[0]),
+                     second_below = four_twice<1 - kHalf>(w.below.val[1]);
+    uint32x4_t sums[3] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
+    add_bytes<kChannels>(above, first_above, second_above, sums);
+    add_bytes<kChannels>(below, first_below, second_below, sums);
+    for (int c = 0; c < kChannels; ++c) components[c].val[kHalf] = vreinterpretq_s32_u32(sums[c]);
+  }
+
+  template <int kHalf>
+  HANDPOSE_INLINE static uint16x8_t four_twice(int32x4_t eight) {
+    return vreinterpretq_u16_u64(vdupq_laneq_u64(vreinterpretq_u64_s32(eight), kHalf));
+  }
+
+  // Bytes 0 and 1, 2 and 3, 4 and 5 at each of four places, as words: the first bytes in the lower half of a vector.
+  struct Bytes {
+    uint16x8_t two[3];
   };
 
-  HANDPOSE_INLINE static Shuffles make_shuffles(uint8x8_t shifts, int half, int channels, int group) {
-    const uint32x2_t fours = vreinterpret_u32_u8(shifts);
-    const uint32x4_t four = half == 0 ? vdupq_lane_u32(fours, 0) : vdupq_lane_u32(fours, 1);
-    const uint8x16_t quad = vcombine_u8(vcreate_u8(0x0101010100000000), vcreate_u8(0x0303030302020202));
-    const uint8x16_t pairs = vcombine_u8(vcreate_u8(0x1111010110100000), vcreate_u8(0x1313030312120202));
-    const uint8x16_t first = vaddq_u8(vreinterpretq_u8_u32(four), group == 4 ? quad : pairs);
-    return {first, vaddq_u8(first, vdupq_n_u8(static_cast<std::uint8_t>(channels)))};
+  HANDPOSE_INLINE static Bytes load_bytes(const std::uint8_t* row, const std::int32_t* at) {
+    const uint8x16_t even = interleave(vld1_u8(row + at[0]), vld1_u8(row + at[2]));
+    const uint8x16_t odd = interleave(vld1_u8(row + at[1]), vld1_u8(row + at[3]));
+    const uint8x16_t first = vzip1q_u8(even, odd), last = vzip2q_u8(even, odd), zero = vdupq_n_u8(0);
+    return {{vreinterpretq_u16_u8(vzip1q_u8(first, zero)), vreinterpretq_u16_u8(vzip2q_u8(first, zero)),
+             vreinterpretq_u16_u8(vzip1q_u8(last, zero))}};
   }
 
-  // Adds the weighted taps of one row, for four outputs.
-  template <int kChannels, int kGroup>
-  HANDPOSE_INLINE static void add_taps(const std::uint8_t* row, const std::int32_t* at, const Shuffles& shuffles,
-                                       int32x4_t weight_pairs, uint32x4_t* sums) {
-    uint8x16x2_t pairs;
-    if (kGroup == 4) {
-      pairs.val[0] = vld1q_u8(row + at[0]);
-    } else if (kGroup == 2) {
-      pairs = {{vld1q_u8(row + at[0]), vld1q_u8(row + at[2])}};
-    } else {
-      pairs = {{vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1])),
-                vcombine_u8(vld1_u8(row + at[2]), vld1_u8(row + at[3]))}};
-    }
-    const uint32x4_t both = vreinterpretq_u32_s32(weight_pairs);
-    const uint16x4_t weights[2] = {vmovn_u32(both), vshrn_n_u32(both, 16)};
-    uint8x16_t first, second;
-    if (kGroup == 4) {
-      first = vqtbl1q_u8(pairs.val[0], shuffles.first);
-      second = vqtbl1q_u8(pairs.val[0], shuffles.second);
-    } else {
-      first = vqtbl2q_u8(pairs, shuffles.first);
-      second = vqtbl2q_u8(pairs, shuffles.second);
-    }
-    const uint16x8_t first01 = vmovl_u8(vget_low_u8(first)), second01 = vmovl_u8(vget_low_u8(second));
-    sums[0] = add_two(sums[0], vget_low_u16(first01), vget_low_u16(second01), weights);
-    if (kChannels > 1) sums[1] = add_two(sums[1], vget_high_u16(first01), vget_high_u16(second01), weights);
-    if (kChannels < 3) return;
-    const uint16x4_t first2 = vget_low_u16(vmovl_u8(vget_high_u8(first)));
-    const uint16x4_t second2 = vget_low_u16(vmovl_u8(vget_high_u8(second)));
-    sums[2] = add_two(sums[2], first2, second2, weights);
+  // Channel c has bytes c and kChannels + c.
+  template <int kChannels>
+  HANDPOSE_INLINE static void add_bytes(const Bytes& bytes, uint16x8_t first, uint16x8_t second, uint32x4_t* sums) {
+    sums[0] = add_byte<kChannels>(add_byte<0>(sums[0], bytes, first), bytes, second);
+    if (kChannels > 1) sums[1] = add_byte<kChannels + 1>(add_byte<1>(sums[1], bytes, first), bytes, second);
+    if (kChannels > 2) sums[2] = add_byte<kChannels + 2>(add_byte<2>(sums[2], bytes, first), bytes, second);
+  }
+  template <int kByte>
+  HANDPOSE_INLINE static uint32x4_t add_byte(uint32x4_t sum, const Bytes& bytes, uint16x8_t weights) {
+    return add_half<kByte % 2>(sum, bytes.two[kByte / 2 % 3], weights);
   }
 
-  HANDPOSE_INLINE static uint32x4_t add_two(uint32x4_t sum, uint16x4_t first, uint16x4_t second,
-                                            const uint16x4_t* weights) {
-    return vmlal_u16(vmlal_u16(sum, first, weights[0]), second, weights[1]);
-  }
+  HANDPOSE_INLINE static int16x8_t swap_halves(int16x8_t v) { return vextq_s16(v, v, 4); }
 
   HANDPOSE_INLINE static float32x4_t clamp_four_levels(float32x4_t v) {
     const int32x4_t bits = vmaxq_s32(vreinterpretq_s32_f32(v), vdupq_n_s32(0));
@@ -277,10 +317,6 @@ struct Neon {
   // Not vminq and vmaxq: they give a zero of either sign the other one's.
   HANDPOSE_INLINE static float32x4_t clamp_four(float32x4_t v, float32x4_t low, float32x4_t high) {
     return vbslq_f32(vcltq_f32(v, low), low, vbslq_f32(vcgtq_f32(v, high), high, v));
-  }
-
-  HANDPOSE_INLINE static int32x4_t pair_weights(int32x4_t second) {
-    return vorrq_s32(vshlq_n_s32(second, 16), vsubq_s32(vdupq_n_s32(1 << 14), second));
   }
 
   HANDPOSE_INLINE static uint16x8_t halves(Float v) {
@@ -302,8 +338,8 @@ struct Neon {
       const int16x8_t weight = vld1q_dup_s16(rows.weights + k);
       for (std::size_t i = 0; i < kEights; ++i) {
         const int16x8_t eight = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(row + 8 * i)));
-        low[i] = vmlal_s16(low[i], vget_low_s16(eight), vget_low_s16(weight));
-        high[i] = vmlal_high_s16(high[i], eight, weight);
+        low[i] = add_half<0>(low[i], eight, weight);
+        high[i] = add_half<1>(high[i], eight, weight);
       }
     }
     const int32x4_t drop = vdupq_n_s32(-rows.drop);
@@ -318,8 +354,7 @@ struct Neon {
     int32x4_t sum = vdupq_n_s32(0);
     for (std::int32_t k = 0; k < taps; k += 8) {
       const int16x8_t sample = vld1q_s16(samples + k), weight = vld1q_s16(weights + k);
-      sum = vmlal_s16(sum, vget_low_s16(sample), vget_low_s16(weight));
-      sum = vmlal_high_s16(sum, sample, weight);
+      sum = add_half<1>(add_half<0>(sum, sample, weight), sample, weight);
     }
     return sum;
   }
