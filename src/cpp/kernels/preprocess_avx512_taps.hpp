@@ -55,7 +55,8 @@ struct Avx512Taps : Avx512 {
     if (outputs == 0) return;
     const std::int32_t step = 32 / outputs, taps = (axis->taps + step - 1) / step * step;  // the stride is no less
     std::int16_t* to = axis->grouped_weights;
-    for (std::int32_t x = axis->begin; x < axis->end; x += outputs) {
+    const std::int32_t end = axis->begin + (axis->end - axis->begin + kBlock - 1) / kBlock * kBlock;
+    for (std::int32_t x = axis->begin; x < end; x += outputs) {
       for (std::int32_t k = 0; k < taps; k += 2) {
         for (std::int32_t i = x; i < x + outputs; ++i, to += 2) {
           const std::int16_t* pair = axis->weights + static_cast<std::ptrdiff_t>(i) * axis->stride + k;
@@ -90,6 +91,12 @@ struct Avx512Taps : Avx512 {
     return 0;
   }
 
+  // The sum and the products of pairs of words. GCC copies sums before and after its intrinsic for this.
+  HANDPOSE_INLINE static __m512i add_products(__m512i sum, __m512i a, __m512i b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+  }
+
   static __m512i load_wide(const void* from) { return _mm512_loadu_si512(from); }
   static void store_wide(__m512i words, void* to) { _mm512_storeu_si512(to, words); }
 
@@ -116,10 +123,10 @@ struct Avx512Taps : Avx512 {
         const __m512i a = load_wide(first + 64 * i);
         const __m512i b = second == nullptr ? zero : load_wide(second + 64 * i);
         const __m512i low = _mm512_unpacklo_epi8(a, b), high = _mm512_unpackhi_epi8(a, b);
-        sums[i][0] = _mm512_add_epi32(sums[i][0], _mm512_madd_epi16(_mm512_unpacklo_epi8(low, zero), pair));
-        sums[i][1] = _mm512_add_epi32(sums[i][1], _mm512_madd_epi16(_mm512_unpackhi_epi8(low, zero), pair));
-        sums[i][2] = _mm512_add_epi32(sums[i][2], _mm512_madd_epi16(_mm512_unpacklo_epi8(high, zero), pair));
-        sums[i][3] = _mm512_add_epi32(sums[i][3], _mm512_madd_epi16(_mm512_unpackhi_epi8(high, zero), pair));
+        sums[i][0] = add_products(sums[i][0], _mm512_unpacklo_epi8(low, zero), pair);
+        sums[i][1] = add_products(sums[i][1], _mm512_unpackhi_epi8(low, zero), pair);
+        sums[i][2] = add_products(sums[i][2], _mm512_unpacklo_epi8(high, zero), pair);
+        sums[i][3] = add_products(sums[i][3], _mm512_unpackhi_epi8(high, zero), pair);
       }
     };
     std::int32_t k = 0;
@@ -157,48 +164,56 @@ struct Avx512Taps : Avx512 {
                                                 : _mm512_setr_epi64(k0, k0, k2, k2, k4, k4, k6, k6));
   }
 
-  // All taps of kOutputs outputs come from a window of 64 samples, 32 / kOutputs of each output at a time.
+  // Blocks of which all taps of kOutputs outputs come from a window of 64 samples, 32 / kOutputs of each at a time.
   template <int kChannels, int kOutputs>
   static void weigh_windows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
     constexpr std::int32_t kTaps = 32 / kOutputs;
+    constexpr std::size_t kWindows = kBlock / kOutputs;
     const std::int32_t steps = (axis.taps + kTaps - 1) / kTaps;
     const int shift = 6 + axis.bits;
-    const __m128i shifts = _mm_cvtsi32_si128(shift);
-    const __m256i half = _mm256_set1_epi32(1 << (shift - 1));
+    const __m512i half = _mm512_set1_epi32(1 << (shift - 1));
     const std::int16_t* weights = axis.grouped_weights;
-    for (std::int32_t x = axis.begin; x < axis.end; x += kOutputs, weights += 32 * steps) {
-      const std::int32_t* const start = axis.start + x;
-      const std::int32_t base = start[0] < start[kOutputs - 1] ? start[0] : start[kOutputs - 1];
-      __m512i places = pair_places<kOutputs>(start, base);
-      __m512i low[3], high[3], sums[3];
-      for (int c = 0; c < kChannels; ++c) {
-        low[c] = load_wide(rows[c] + base);
-        high[c] = load_wide(rows[c] + base + 32);
-        sums[c] = _mm512_setzero_si512();
-      }
-      for (std::int32_t step = 0; step < steps; ++step) {
-        const __m512i weight = load_wide(weights + 32 * step);
+    for (std::int32_t x = axis.begin; x < axis.end; x += kBlock) {
+      __m512i sums[3][kWindows];
+      for (std::size_t w = 0; w < kWindows; ++w, weights += 32 * steps) {
+        const std::int32_t* const start = axis.start + x + kOutputs * static_cast<std::int32_t>(w);
+        const std::int32_t base = start[0] < start[kOutputs - 1] ? start[0] : start[kOutputs - 1];
+        __m512i places = pair_places<kOutputs>(start, base);
+        __m512i low[3], high[3], sum[3];
         for (int c = 0; c < kChannels; ++c) {
-          const __m512i samples = _mm512_permutex2var_epi16(low[c], places, high[c]);
-          sums[c] = _mm512_add_epi32(sums[c], _mm512_madd_epi16(samples, weight));
+          low[c] = load_wide(rows[c] + base);
+          high[c] = load_wide(rows[c] + base + 32);
+          sum[c] = _mm512_setzero_si512();
         }
-        places = _mm512_add_epi16(places, _mm512_set1_epi16(kTaps));
+        for (std::int32_t step = 0; step < steps; ++step) {
+          const __m512i weight = load_wide(weights + 32 * step);
+          for (int c = 0; c < kChannels; ++c) {
+            sum[c] = add_products(sum[c], _mm512_permutex2var_epi16(low[c], places, high[c]), weight);
+          }
+          places = _mm512_add_epi16(places, _mm512_set1_epi16(kTaps));
+        }
+        for (int c = 0; c < kChannels; ++c) sums[c][w] = sum[c];
       }
       for (int c = 0; c < kChannels; ++c) {
-        const __m256i sum = _mm256_add_epi32(_mm512_castsi512_si256(sums[c]), _mm512_extracti64x4_epi64(sums[c], 1));
-        if (kOutputs == 8) {
-          const __m256i level = _mm256_sra_epi32(_mm256_add_epi32(sum, half), shifts);
-          const __m256i clamped =
-              _mm256_min_epi32(_mm256_max_epi32(level, _mm256_setzero_si256()), _mm256_set1_epi32(255));
-          _mm256_storeu_ps(to[c] + x, _mm256_cvtepi32_ps(clamped));
-        } else {
-          const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-          const __m128i level = _mm_sra_epi32(_mm_add_epi32(four, _mm256_castsi256_si128(half)), shifts);
-          const __m128i clamped = _mm_min_epi32(_mm_max_epi32(level, _mm_setzero_si128()), _mm_set1_epi32(255));
-          _mm_storeu_ps(to[c] + x, _mm_cvtepi32_ps(clamped));
-        }
+        const __m512i sum = _mm512_add_epi32(add_parts<kOutputs>(sums[c]), half);
+        const __m512i level = _mm512_sra_epi32(sum, _mm_cvtsi32_si128(shift));
+        const __m512i clamped =
+            _mm512_min_epi32(_mm512_max_epi32(level, _mm512_setzero_si512()), _mm512_set1_epi32(255));
+        store(to_float(clamped), to[c] + x);
       }
     }
+  }
+
+  // The sums of a block from those of windows, which hold 16 / kOutputs parts of each output's sum one after the other.
+  template <int kOutputs>
+  HANDPOSE_INLINE static __m512i add_parts(const __m512i* windows) {
+    const auto halves_of = [](__m512i a, __m512i b) {
+      return _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee));
+    };
+    const __m512i first = halves_of(windows[0], windows[1]);
+    if (kOutputs == 8) return first;
+    const __m512i second = halves_of(windows[2], windows[3]);
+    return _mm512_add_epi32(_mm512_shuffle_i64x2(first, second, 0x88), _mm512_shuffle_i64x2(first, second, 0xdd));
   }
 };
 
