@@ -25,8 +25,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import handpose_native as hp
+from handpose_native.ascend import runtime
 from handpose_native.backends import acl as acl_backend
-from handpose_native.backends import acl_runtime
 from handpose_native.models import KNOWN_MODELS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "acl_emulator"))
@@ -111,7 +111,7 @@ def table(folder: Path, options: argparse.Namespace) -> None:
                 for way, (_, kind, slots) in enumerate(ways):
                     with with_backend(kind, model, slots, latency) as pipe:
                         one[way] = frames_per_second(pipe, frames, options.seconds)
-                    acl_runtime._end()
+                    runtime._end()
             rates = np.median(rounds, axis=0).tolist()
             parts = [rate * latency / 1e3 for rate in rates]
             row = "".join(f"{rate:>8.1f}" for rate in rates) + "".join(f"{part:>8.1%}" for part in parts)
@@ -143,7 +143,7 @@ def job(folder: Path, options: argparse.Namespace) -> None:
                             options.video, output, keypoints=folder / "out.jsonl", max_frames=options.max_frames
                         )
                         usage = control.core_usage()
-                    acl_runtime._end()
+                    runtime._end()
                     busy = usage.busy / (usage.busy + usage.idle)
                     row = f"{name:<12}{latency:>12.2f}{suffix:>8}{way:>10}{report.fps:>8.1f}{busy:>8.1%}"
                     row += "".join(f"{computed_fps(report, latency, slower):>10.1f}" for slower in options.slower)

@@ -1,10 +1,11 @@
 """The default pipeline against MediaPipe 0.10.21 `solutions.Hands`: same clip, networks and CPUs, drawing included.
 
-    python benchmarks/mediapipe_hands.py VIDEO [--mp4] [--rounds 3] [--frames N] [--environment build/peers/mediapipe]
+    python benchmarks/mediapipe_hands.py VIDEO [--mp4] [--rounds 5] [--frames N] [--environment build/peers/mediapipe]
 
-Installs the peer into an environment of its own, runs both in turn as processes of their own, checks that their joints
-agree, and prints frames per second, CPU time and peak memory. The share is that of the frames per second which the CPU
-time allows: the machine's cores by CPU seconds per frame. Loading the networks is not timed, opening the video is.
+Installs the peer into an environment of its own, runs all cases of both in turn as processes of their own, checks that
+their joints agree, and prints frames per second, CPU time and peak memory. The share is that of the frames per second
+which the CPU time allows: the machine's cores by CPU seconds per frame. Loading the networks is not timed, opening the
+video is.
 Nothing is written, or with --mp4 the drawn video by both: ours as H.264, the peer's by cv2.VideoWriter as mp4v, as its
 users do.
 """
@@ -26,6 +27,8 @@ from typing import Any
 import numpy as np
 
 PEER = "mediapipe==0.10.21"
+#: Networks, and how many hands are allowed.
+CASES = (("lite", 1), ("full", 1), ("lite", 2), ("full", 2))
 #: Median distance of the joints of both, in pixels, above which nothing is compared: they would not do the same work.
 AGREEMENT_PX = 1.0
 
@@ -123,13 +126,21 @@ def run_worker(python: Path, worker: str, case: tuple[str, int], options: argpar
     return {**json.loads(done.stdout.splitlines()[-1]), "joints": np.load(joints)}
 
 
-def compare(python: Path, case: tuple[str, int], options: argparse.Namespace) -> None:
-    """Run both in turn and print one line for each."""
-    runs: dict[str, list[dict[str, Any]]] = {worker: [] for worker in WORKERS}
+def measure(python: Path, options: argparse.Namespace) -> dict[tuple[str, int], dict[str, list[dict[str, Any]]]]:
+    """Run all cases of both, round after round, so that a machine that slows down for a while does so for all."""
     pythons = {"handpose_native": Path(sys.executable), "mediapipe": python}
+    runs: dict[tuple[str, int], dict[str, list[dict[str, Any]]]] = {
+        case: {worker: [] for worker in WORKERS} for case in CASES
+    }
     for _ in range(options.rounds):
-        for worker in WORKERS:
-            runs[worker].append(run_worker(pythons[worker], worker, case, options))
+        for case in CASES:
+            for worker in WORKERS:
+                runs[case][worker].append(run_worker(pythons[worker], worker, case, options))
+    return runs
+
+
+def compare(case: tuple[str, int], runs: dict[str, list[dict[str, Any]]]) -> None:
+    """Print the line of a case; its ratio of frames per second is the median of the rounds' ratios."""
     a, b = (runs[worker][0]["joints"] for worker in WORKERS)
     if len(a) != len(b):
         raise SystemExit(f"{case}: {len(a)} and {len(b)} frames")
@@ -141,10 +152,11 @@ def compare(python: Path, case: tuple[str, int], options: argparse.Namespace) ->
         for worker, done in runs.items()
     }
     ours_, theirs = medians["handpose_native"], medians["mediapipe"]
+    ratio = statistics.median(one["fps"] / other["fps"] for one, other in zip(*runs.values()))
     share = ours_["fps"] * ours_["cpu_ms"] / 1e3 / len(os.sched_getaffinity(0))
     print(
         f"{case[0]:<9}{case[1]:>5}"
-        f"{ours_['fps']:>9.0f}{theirs['fps']:>9.0f}{ours_['fps'] / theirs['fps']:>7.2f}{share:>7.0%}"
+        f"{ours_['fps']:>9.0f}{theirs['fps']:>9.0f}{ratio:>7.2f}{share:>7.0%}"
         f"{ours_['cpu_ms']:>9.1f}{theirs['cpu_ms']:>9.1f}{ours_['mib']:>8.0f}{theirs['mib']:>7.0f}"
         f"{ours_['mib'] / theirs['mib']:>7.2f}{distance:>11.2f}"
     )
@@ -154,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video")
     parser.add_argument("--mp4", action="store_true", help="both write the drawn video")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int)
     parser.add_argument("--environment", type=Path, default=Path("build/peers/mediapipe"))
     for name in ("worker", "joints", "networks"):
@@ -164,12 +176,12 @@ def main() -> None:
     if options.worker:
         work(options)
         return
-    python = make_environment(options.environment)
+    runs = measure(make_environment(options.environment), options)
     print(f"{'':14}{'frames per second':^32}{'CPU ms/frame':^18}{'peak MiB':^22}{'joints apart':>11}")
     print(f"{'networks':<9}{'hands':>5}{'ours':>9}{'peer':>9}{'ratio':>7}{'share':>7}{'ours':>9}{'peer':>9}", end="")
     print(f"{'ours':>8}{'peer':>7}{'ratio':>7}{'px':>11}")
-    for case in (("lite", 1), ("full", 1), ("lite", 2), ("full", 2)):
-        compare(python, case, options)
+    for case, of_case in runs.items():
+        compare(case, of_case)
 
 
 if __name__ == "__main__":

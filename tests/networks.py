@@ -161,6 +161,15 @@ def save_hand_networks(folder: Path) -> Path:
     return folder
 
 
+def open_batch(path: Path) -> Path:
+    """Leave the first size of all inputs and outputs of a network open, which must not depend on it."""
+    model = onnx.load(str(path))
+    for one in (*model.graph.input, *model.graph.output):
+        one.type.tensor_type.shape.dim[0].dim_param = "n"
+    onnx.save(model, str(path))
+    return path
+
+
 def _constant(name: str, values: Any, dtype: Any = np.float32) -> Any:
     return numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
 
@@ -204,8 +213,11 @@ def _landmark_network() -> onnx.ModelProto:
     points = np.concatenate([HAND_SHAPE_PX, np.zeros((NUM_JOINTS, 1), np.float32)], axis=1).reshape(1, -1)
     world = points * (0.09 / 64)  # a palm of 9 cm
 
-    def total(source: str, result: str) -> Any:
-        return helper.make_node("ReduceSum", [source, "all_axes"], [result], keepdims=0)
+    def total(source: str, result: str) -> list[Any]:
+        return [
+            helper.make_node("ReduceSum", [source, "image_axes"], [f"{result}_4d"], keepdims=1),
+            helper.make_node("Reshape", [f"{result}_4d", "column"], [result]),
+        ]
 
     nodes = [
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
@@ -213,7 +225,10 @@ def _landmark_network() -> onnx.ModelProto:
         helper.make_node("Slice", ["planes", "one", "two", "channel"], ["green"]),
         helper.make_node("Mul", ["red", "xs"], ["red_x"]),
         helper.make_node("Mul", ["red", "ys"], ["red_y"]),
-        *(total(*pair) for pair in (("red", "mass"), ("red_x", "mass_x"), ("red_y", "mass_y"), ("green", "mass_g"))),
+        *total("red", "mass"),
+        *total("red_x", "mass_x"),
+        *total("red_y", "mass_y"),
+        *total("green", "mass_g"),
         helper.make_node("Max", ["mass", "tiny"], ["divisor"]),
         helper.make_node("Div", ["mass_x", "divisor"], ["x"]),
         helper.make_node("Div", ["mass_y", "divisor"], ["y"]),
@@ -226,13 +241,16 @@ def _landmark_network() -> onnx.ModelProto:
         helper.make_node("Div", ["mass_g", "divisor"], ["yellow"]),
         helper.make_node("Greater", ["yellow", "half"], ["is_yellow"]),
         helper.make_node("Where", ["is_yellow", "sure", "unsure"], ["Identity_2"]),
-        helper.make_node("Identity", ["metres"], ["Identity_3"]),
+        helper.make_node("Mul", ["mass", "nothing"], ["no_mass"]),
+        helper.make_node("Add", ["no_mass", "metres"], ["Identity_3"]),
     ]
     every = np.zeros((2, 1, 3 * NUM_JOINTS), np.float32)
     every[0, 0, 0::3] = every[1, 0, 1::3] = 1
     constants = [
         *(_constant(name, [value], np.int64) for name, value in (("zero", 0), ("one", 1), ("two", 2), ("channel", 1))),
-        _constant("all_axes", [0, 1, 2, 3], np.int64),
+        _constant("image_axes", [1, 2, 3], np.int64),
+        _constant("column", [-1, 1], np.int64),
+        _constant("nothing", 0.0),
         _constant("xs", xs),
         _constant("ys", ys),
         _constant("tiny", 1e-6),

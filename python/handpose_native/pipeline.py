@@ -30,7 +30,6 @@ from .video import (
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from fractions import Fraction
     from types import TracebackType
 
     import numpy as np
@@ -78,6 +77,8 @@ class Pipeline:
     intrinsics : Intrinsics, array_like (3, 3), str or path, optional
         For models that give depths: the camera, for `world`. K, or the file that ``handpose-native calibrate`` writes.
         Unless given, a field of view of 65 degrees across the longer side of the picture is taken.
+    crop : {"cpu", "vpc"}
+        For model files. ``"vpc"``: VPC of an Ascend board scales regions of what was read with ``decoder="ascend"``.
     hand_scale_m : float, optional
         For models that give depths: length in metres of the bone from the base of the middle finger to its next joint;
         that of an average adult, 0.04463, unless given. `world` is as much too large or too far as this is wrong.
@@ -126,6 +127,7 @@ class Pipeline:
         min_presence: float | None = None,
         intrinsics: Intrinsics | ArrayLike | str | os.PathLike[str] | None = None,
         hand_scale_m: float | None = None,
+        crop: str = "cpu",
         max_hands: int | None = None,
         redetect_every: int | None = None,
         smoothing: str | None = None,
@@ -151,6 +153,7 @@ class Pipeline:
             backend_options=_backend_options(threads, backend_options),
             min_presence=min_presence,
             verified=verified,
+            crop=crop,
             world=WorldOptions.of(intrinsics, hand_scale_m),
             options={name: value for name, value in for_hands.items() if value is not None},
         )
@@ -195,6 +198,7 @@ class Pipeline:
         every: int = 1,
         planes: bool = False,
         policy: str | None = None,
+        decoder: str = "cpu",
         stop: threading.Event | None = None,
     ) -> Iterator[FrameResult]:
         """Yield frames with their hands, one by one.
@@ -215,6 +219,8 @@ class Pipeline:
             unless given so for files. ``"latest"``: only the newest waits, the others are dropped and counted; so for
             cameras and streams. ``"block"``: a frame is read when the one before it is done with; so for arrays and
             iterables.
+        decoder : {"cpu", "ascend", "ascend:N"}
+            What decodes; see :func:`handpose_native.open_source`.
         stop : threading.Event, optional
             Set it, from a signal handler or another thread, to end after the frames in work.
 
@@ -231,7 +237,7 @@ class Pipeline:
         _check_counts(max_frames, every)
         report = self._new_report(source)
         endpoints: list[Source | Sink | KeypointWriter] = []
-        with _accounted(report, endpoints), open_source(source) as opened:
+        with _accounted(report, endpoints), open_source(source, decoder=decoder) as opened:
             endpoints.append(opened)
             opened.planes_wanted = planes
             chain = self._chain(opened, report, policy=policy, every=every, max_frames=max_frames, stop=stop)
@@ -249,6 +255,7 @@ class Pipeline:
         max_frames: int | None = None,
         every: int = 1,
         policy: str | None = None,
+        decoder: str = "cpu",
         on_frame: Callable[[FrameResult], None] | None = None,
         stop: threading.Event | None = None,
         trace: str | os.PathLike[str] | None = None,
@@ -263,7 +270,7 @@ class Pipeline:
             Where the drawn frames go: ``.gif``, ``.mp4``, a folder or a numbered pattern of images.
         keypoints : path or sequence of paths, optional
             ``.jsonl`` or ``.csv``.
-        max_frames, every, policy
+        max_frames, every, policy, decoder
             As for :meth:`stream`.
         on_frame : callable, optional
             Called with every result after it has been written; the picture is drawn on where there is an output.
@@ -286,11 +293,14 @@ class Pipeline:
         report = self._new_report(source)
         endpoints: list[Source | Sink | KeypointWriter] = []
         with _accounted(report, endpoints), ExitStack() as stack:
-            opened = stack.enter_context(open_source(source))
+            opened = stack.enter_context(open_source(source, decoder=decoder))
             endpoints.append(opened)
             _check_distinct(opened, [*_as_list(output), *_as_list(keypoints), *_as_list(trace)])
             rate = opened.info.fps / every if opened.info.fps else None
-            sinks = [stack.enter_context(_as_sink(target, rate)) for target in _as_list(output)]
+            sinks = [
+                stack.enter_context(target if isinstance(target, Sink) else open_sink(target, fps=rate))
+                for target in _as_list(output)
+            ]
             writers = [
                 stack.enter_context(open_keypoint_writer(path, source=opened.info)) for path in _as_list(keypoints)
             ]
@@ -361,10 +371,6 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _as_sink(target: str | os.PathLike[str] | Sink, fps: Fraction | None) -> Sink:
-    return target if isinstance(target, Sink) else open_sink(target, fps=fps)
 
 
 def _check_distinct(source: Source, targets: Sequence[str | os.PathLike[str] | Sink]) -> None:

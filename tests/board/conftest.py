@@ -8,7 +8,7 @@ import pytest
 from tests import networks
 from tests.acl_emulator.importing import importable
 
-from handpose_native.backends import acl_runtime
+from handpose_native.ascend import runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Board:
 
     def end(self) -> None:
         """Leave as the interpreter's exit does."""
-        acl_runtime._end()
+        runtime._end()
 
     def om(self, network: Path, **options: Any) -> Path:
         """Convert an ONNX file for the board and return the model, beside it and with its name."""
@@ -72,9 +72,9 @@ def blank_board() -> Iterator[Board]:
             if "warnings" in board.checks:
                 assert control.warnings() == []
         finally:  # whatever the test has left
-            acl_runtime._library = acl_runtime._started_in = None
-            acl_runtime._devices.clear()
-            acl_runtime._living.clear()
+            runtime._library = runtime._started_in = None
+            runtime._devices.clear()
+            runtime._living.clear()
 
 
 @pytest.fixture(params=["rc", "ep"])

@@ -403,7 +403,7 @@ def test_without_pyacl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "m.om"
     path.write_bytes(b"x")
     monkeypatch.setitem(__import__("sys").modules, "acl", None)
-    with pytest.raises(MissingDependencyError, match=r"acl \(pyACL\) is needed to run \.om models.*set_env\.sh"):
+    with pytest.raises(MissingDependencyError, match=r"acl \(pyACL\) is needed to use an Ascend NPU.*set_env\.sh"):
         open_backend(path)
 
 

@@ -206,7 +206,8 @@ def script(tmp_path: Path, model: Path, text: str) -> subprocess.CompletedProces
     head = f"""
     import os, sys
     sys.path.insert(0, {str(FOLDER)!r})
-    from handpose_native.backends import acl_runtime, open_backend
+    from handpose_native.ascend import runtime
+    from handpose_native.backends import open_backend
     from handpose_native.errors import DeviceError
     MODEL = {str(model)!r}
     """
@@ -248,7 +249,7 @@ def test_a_process_made_by_fork_is_told_and_harms_nothing(file: Path, tmp_path: 
             except DeviceError as error:
                 print(str(error)[:65])
         backend.close()
-        acl_runtime._end()  # what the interpreter's exit would do
+        runtime._end()  # what the interpreter's exit would do
         sys.stdout.flush()
         os._exit(0)  # onnxruntime inside the emulator does not survive a fork
     assert os.waitpid(child, 0)[1] == 0

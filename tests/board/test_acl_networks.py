@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ import pytest
 from tests import networks
 
 import handpose_native as hp
+from handpose_native.export.aipp import AippConfig
+from handpose_native.export.hands import with_planes
 
 from .test_acl_backend import AIPP, two_inputs
 
@@ -24,19 +27,6 @@ MARKERS = hp.ModelSpec("markers", "heatmap", "rgb", method="expectation")
 
 def aipp(side: int) -> str:
     return AIPP.format(format="RGB888_U8", w=side, h=side)
-
-
-def take_planes(network: Path) -> Path:
-    """Let a network of `save_hand_networks` take NCHW, as AIPP needs: without the transposition it begins with."""
-    model = onnx.load(str(network))
-    (first,) = (node for node in model.graph.node if node.op_type == "Transpose")
-    model.graph.node.remove(first)
-    image = model.graph.input[0]
-    image.name = first.output[0]
-    shape = image.type.tensor_type.shape.dim
-    shape[1].dim_value, shape[3].dim_value = 3, shape[1].dim_value
-    onnx.save(model, str(network))
-    return network
 
 
 def scene() -> np.ndarray:
@@ -71,7 +61,8 @@ def test_hands(board: Board, tmp_path: Path, with_aipp: bool, half: bool) -> Non
         copy = Path(shutil.copy(network, tmp_path))
         side = 192 if "palm" in network.name else 224
         options = {"insert_op_conf": aipp(side)} if with_aipp else {}
-        board.om(take_planes(copy) if with_aipp else copy, output_type="FP16" if half else "FP32", **options)
+        onnx.save(with_planes(onnx.load(str(copy))), str(copy))  # AIPP stands before planes
+        board.om(copy, output_type="FP16" if half else "FP32", **options)
         copy.unlink()
     with hp.Pipeline(tmp_path, max_hands=2) as pipe:
         found = pipe(scene())
@@ -83,6 +74,37 @@ def test_hands(board: Board, tmp_path: Path, with_aipp: bool, half: bool) -> Non
         assert hand.handedness == other.handedness
         assert hand.world is not None
         assert hand.keypoints.dtype == hand.world.dtype == np.float32
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["lite", "full"])
+def test_real_hands_that_take_bytes_give_the_same_joints(
+    blank_board: Board, shared_dir: Path, tmp_path: Path, variant: str
+) -> None:
+    """What `export hands` and `convert --aipp` make, on the clip."""
+    named = os.environ.get("HANDPOSE_ONNX_HANDS")
+    if not named:
+        pytest.skip("no MediaPipe networks as .onnx (set HANDPOSE_ONNX_HANDS to the folder that export wrote)")
+    cpu, npu = tmp_path / "cpu", tmp_path / "npu"
+    cpu.mkdir()
+    npu.mkdir()
+    blank_board.start()
+    for stem in ("palm_detection", "hand_landmark"):
+        network = Path(shutil.copy(Path(named) / f"{stem}_{variant}.onnx", cpu))
+        spec = hp.ModelSpec.from_json(Path(named) / f"{stem}_{variant}.json")
+        assert spec.input_layout == "NCHW"
+        config = AippConfig.from_spec(spec, spec.input_hw or (0, 0)).to_text()
+        blank_board.om(network, insert_op_conf=config).rename(npu / f"{stem}_{variant}.om")
+    found = []
+    for folder in (cpu, npu):
+        with hp.Pipeline(folder) as pipe:
+            results = pipe.stream(shared_dir / "clips" / "open_hand_720p.mp4", max_frames=20)
+            found.append([result.hands[0] for result in results])
+    for ours, board in zip(*found):
+        assert board.handedness == ours.handedness
+        # Half a grey level in every pixel of the crop, and then the tracker's region follows the joints.
+        assert np.linalg.norm(board.keypoints - ours.keypoints, axis=1).max() < 0.5
 
 
 def test_hands_have_one_frame_in_flight(board: Board, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # From the bottom up: a module may import those of its own layer and of the layers below.
 LAYERS = [
     {"errors", "types", "geometry", "skeleton", "picture", "ahead", "timing", "camera", "reconstruction", "regions"},
-    {"isa", "preprocess", "heatmap", "draw", "palette"},
+    {"isa", "preprocess", "heatmap", "draw", "palette", "ascend"},
     {"models", "backends", "video", "tracking", "synthetic"},
     {"estimators"},
     {"report", "diagnostics", "engine", "trace", "pipeline"},

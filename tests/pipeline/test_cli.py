@@ -58,6 +58,17 @@ def test_version_and_config() -> None:
     assert "isa_levels" in run("config").stdout
 
 
+def test_a_reader_that_goes_away_is_no_crash() -> None:
+    process = subprocess.Popen([*COMMAND, "config"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+    assert said == ""
+
+
 def test_one_command_writes_gif_mp4_and_keypoints(demo: Demo, tmp_path: Path) -> None:
     names = ["out.gif", "out.mp4", "out.jsonl", "out.csv", "report.json"]
     gif, mp4, jsonl, csv, report = (tmp_path / name for name in names)

@@ -42,6 +42,11 @@ def test_every_question_is_answered(demo: Demo, tmp_path: Path) -> None:
     assert told["bandwidth"]["answer"]["device 1 MB"]["write"] > 0
     assert told["execute"]["answer"]["execute"] > 0
     assert told["again"]["answer"] == 0
+    jpegd = told["jpegd"]["answer"]
+    assert jpegd["predicted"] == [320 * 48 * 3 // 2, 0]
+    apart = {way: (one["decode"], one["width_stride"], one["bytes_apart"]) for way, one in jpegd.items() if "x" in way}
+    assert apart == {"16x2": (200003, 272, 0), "64x16": (0, 320, 320), "128x16": (0, 384, 384)}
+    assert jpegd["unset"]["bytes_apart"] == jpegd["unset"]["width_stride"] == 320
 
 
 def ask(acl: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

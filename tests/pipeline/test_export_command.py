@@ -8,14 +8,18 @@ import re
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 import handpose_native as hp
 from handpose_native import cli
 from handpose_native.backends import open_backend
 from handpose_native.export import tf2onnx_environment
+from handpose_native.export.exact import ExactRun
 from handpose_native.models import ModelSpec
 
 pytest.importorskip("onnxruntime", reason="what is exported is run")
@@ -105,6 +109,77 @@ def test_a_conversion_that_fails_leaves_nothing(
     assert list(target.iterdir()) == []
 
 
+def save_doubling(folder: Path, weight: float = 2.0, *, reads_pixels: bool = False) -> None:
+    """Write what tf2onnx would make of the networks of `litert_networks.save_affine`; right if `weight` is 2."""
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Mul", ["planes", "weight"], ["doubled"]),
+        helper.make_node("Transpose", ["doubled"], ["double"], perm=[0, 2, 3, 1]),
+        helper.make_node("Add", ["double", "one"], ["more"]),
+    ]
+    if reads_pixels:
+        nodes[3] = helper.make_node("Add", ["image", "one"], ["more"])
+    sides = [
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 8, 8, 3]) for name in names]
+        for names in (["image"], ["double", "more"])
+    ]
+    constants = {"weight": weight, "one": 1.0, "unused": 7.0}
+    tensors = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "doubling", *sides, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    onnx.save(model, str(folder / "converted.onnx"))
+
+
+COPY = (
+    'for one in "$@"; do case $one in --output=*) cp "$(dirname "$0")/converted.onnx" "${one#--output=}";; esac; done'
+)
+
+
+@pytest.fixture
+def doubling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command that exports two networks that double numbers; a program that copies stands in for tf2onnx."""
+    from tests import litert_networks
+
+    weights = tmp_path / "tflite"
+    weights.mkdir()
+    for stem in HANDS:
+        litert_networks.save_affine(weights / f"{stem}_lite.tflite", (1, 8, 8, 3))
+    monkeypatch.setenv(tf2onnx_environment.PYTHON_VARIABLE, str(fake_python(tmp_path, COPY)))
+    return ["export", "hands-lite", "--weights", str(weights), "-o", str(tmp_path / "onnx")]
+
+
+def test_hands_take_planes_and_nothing_is_left_over(
+    tmp_path: Path, doubling: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_doubling(tmp_path)
+    assert cli.main(doubling) == 0
+    said = capsys.readouterr().out
+    assert said.count("differs from exact arithmetic by") == 2
+    spec = ModelSpec.from_json(tmp_path / "onnx" / "palm_detection_lite.json")
+    assert (spec.family, spec.input_hw, spec.input_layout) == ("palms", (8, 8), "NCHW")
+    model = onnx.load(str(tmp_path / "onnx" / "palm_detection_lite.onnx"))
+    assert [size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 8, 8]
+    assert [node.op_type for node in model.graph.node] == ["Mul", "Transpose", "Add"]
+    assert sorted(one.name for one in model.graph.initializer) == ["one", "weight"]
+    arguments = ["convert", str(tmp_path / "onnx" / "palm_detection_lite.onnx"), "--soc", "Ascend310B4", "--aipp"]
+    assert cli.main([*arguments, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "--input_format=NCHW" in said
+    assert f"var_reci_chn_2: {1 / 255:.12g}" in said
+
+
+def test_hands_converted_wrongly_are_refused(
+    tmp_path: Path, doubling: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_doubling(tmp_path, 2.01)
+    assert cli.main(doubling) == 4
+    assert re.search(r"output 'double' differs by 0\.\d+ in LiteRT from exact arithmetic", capsys.readouterr().err)
+    save_doubling(tmp_path, reads_pixels=True)
+    assert cli.main(doubling) == 4
+    assert "(Add) reads the input as pixels" in capsys.readouterr().err
+    assert list((tmp_path / "onnx").iterdir()) == []
+
+
 def test_the_environment_is_made_once_and_not_left_half_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,30 +225,39 @@ def exported_hands(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_exported_hands_return_what_litert_returns_on_real_crops(exported_hands: Path, shared_dir: Path) -> None:
+@pytest.mark.parametrize("stem", HANDS)
+@pytest.mark.parametrize("variant", ["full", "lite"])
+def test_exported_hands_on_real_crops_and_noise(
+    exported_hands: Path, shared_dir: Path, stem: str, variant: str
+) -> None:
+    """Against exact arithmetic: two runtimes differ from each other by what both round."""
+    converted = exported_hands / ("hands" if variant == "full" else "hands-lite") / f"{stem}_{variant}.onnx"
+    spec = ModelSpec.from_json(converted.with_suffix(".json"))
+    assert spec.sha256 == hashlib.sha256(converted.read_bytes()).hexdigest()
+    assert (spec.license, spec.input_layout) == ("Apache-2.0", "NCHW")
     with hp.open_source(shared_dir / "clips" / "open_hand_720p.mp4") as source:
-        crops = [frame.image[90:474, 520:904].copy() for frame in source if frame.index % 60 == 0]
-    assert len(crops) >= 10
-    for name, variant in (("hands", "full"), ("hands-lite", "lite")):
-        for stem in HANDS:
-            converted = exported_hands / name / f"{stem}_{variant}.onnx"
-            spec = ModelSpec.from_json(converted.with_suffix(".json"))
-            assert spec.sha256 == hashlib.sha256(converted.read_bytes()).hexdigest()
-            assert spec.license == "Apache-2.0"
-            original = shared_dir / "models" / f"{stem}_{variant}.tflite"
-            with open_backend(original) as one, open_backend(converted) as other:
-                for crop in crops:
-                    returned = []
-                    for backend in (one, other):
-                        buffer = backend.input_buffer(0)
-                        hp.preprocess(crop, size_hw=spec.input_hw, channel_order="rgb", layout="NHWC", out=buffer)
-                        backend.submit(0)
-                        values = (array.copy() for array in backend.wait(0))
-                        names = (info.name.split(":")[0] for info in backend.outputs)
-                        returned.append(dict(zip(names, values)))
-                    assert returned[0].keys() == returned[1].keys()
-                    for key, values in returned[0].items():
-                        assert np.abs(values - returned[1][key]).max() < 2e-4, (stem, variant, key)
+        pictures = [frame.image[90:474, 520:904].copy() for frame in source if frame.index % 60 == 0]
+    assert len(pictures) >= 10
+    noise = np.random.default_rng(0)
+    pictures += [noise.integers(0, 256, (224, 224, 3), dtype=np.uint8) for _ in range(10)]
+    original = shared_dir / "models" / f"{stem}_{variant}.tflite"
+    exact = ExactRun(onnx.load(str(converted)))
+    with open_backend(original, threads=1) as litert, open_backend(converted, threads=1) as onnxruntime:
+        for picture in pictures:
+            returned = []
+            for backend in (litert, onnxruntime):
+                buffer: Any = backend.input_buffer(0)
+                layout = backend.inputs[0].layout
+                hp.preprocess(picture, size_hw=spec.input_hw, channel_order="rgb", layout=layout, out=buffer)
+                backend.submit(0)
+                values = (array.copy() for array in backend.wait(0))
+                names = (info.name.split(":")[0] for info in backend.outputs)
+                returned.append(dict(zip(names, values)))
+            true = exact({onnxruntime.inputs[0].name: buffer.array})
+            assert returned[0].keys() == returned[1].keys() == true.keys()
+            for key, values in true.items():
+                assert np.abs(returned[1][key] - values).max() < 2e-4, key
+                assert np.abs(returned[0][key] - values).max() < 3e-4, key  # the original's own rounding
 
 
 @pytest.mark.shared

@@ -86,6 +86,7 @@ def test_the_digest_differs_where_results_may(model: Path) -> None:
             str(model), pipeline={"max_hands": 2, "threads": 4, "spec": None, "backend_options": {"slots": 3}}
         ),
         options.with_threads(7),
+        replace(options, decoder="cpu"),
     ]
     assert len({one.digest() for one in same}) == 1
     others = [
@@ -95,10 +96,11 @@ def test_the_digest_differs_where_results_may(model: Path) -> None:
         replace(options, drawn="mp4"),
         replace(options, every=2),
         replace(options, max_frames=9),
+        replace(options, decoder="ascend"),
         replace(options, model="hands"),
         replace(options, model="hands-lite"),
     ]
-    assert len({one.digest() for one in [options, *others]}) == 9
+    assert len({one.digest() for one in [options, *others]}) == 10
 
 
 def test_the_digest_is_of_the_files_not_of_their_names(model: Path, tmp_path: Path) -> None:

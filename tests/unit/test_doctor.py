@@ -25,6 +25,7 @@ TOOLKIT = "/usr/local/Ascend/ascend-toolkit"
 NODES = ("/dev/davinci0", "/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
 ANSWER = {
     "file": "/x/acl.so",
+    "engines": {"VDEC": None, "JPEGD": None, "VPC": None},
     "init": 0,
     "soc": "Ascend310B4",
     "run_mode": 0,
@@ -98,6 +99,7 @@ def test_a_board_as_it_should_be(board: Board, monkeypatch: pytest.MonkeyPatch) 
         "acl": "/x/acl.so",
         "soc": "Ascend310B4",
         "run mode": "0: RC (the board's own processor runs the program)",
+        "media engines": "VDEC, JPEGD, VPC",
         "devices": "1 usable",
         "memory": "3000 of 8000 MB free",
     }
@@ -226,6 +228,12 @@ def test_an_acl_that_fails(board: Board, answer: dict[str, Any], name: str) -> N
     assert "returned" in one.value
 
 
+def test_media_engines_that_are_missing_are_no_fault(board: Board) -> None:
+    board.answer = {**ANSWER, "engines": {"VDEC": "vdec_send_frame", "JPEGD": None, "VPC": None}}
+    one = by_name(examine_ascend(board))["media engines"]
+    assert (one.level, one.value) == ("note", "JPEGD, VPC; VDEC is missing (no acl.media.vdec_send_frame)")
+
+
 #: A pyACL with the calls and returns of the real one that the probe uses.
 FAKE_ACL = """
 calls = []
@@ -238,6 +246,9 @@ class rt:
     def set_device(device): calls.append("set"); return 0
     def get_mem_info(kind): return 10, 20, 0
     def reset_device(device): calls.append("reset"); return 0
+class media:
+    vdec_create_channel_desc = vdec_create_channel = vdec_send_frame = vdec_destroy_channel = None
+    dvpp_create_channel = None
 import atexit
 atexit.register(lambda: open(__file__ + ".calls", "w").write(" ".join(calls)))
 """
@@ -249,6 +260,7 @@ def test_the_probe_asks_and_undoes_what_it_did(tmp_path: Path) -> None:
     assert reason == ""
     assert answer is not None
     assert (answer["soc"], answer["memory"], answer["devices"]) == ("Ascend310", [10, 20], 1)
+    assert answer["engines"] == {"VDEC": None, "JPEGD": "dvpp_jpeg_get_image_info", "VPC": "dvpp_create_roi_config"}
     assert (tmp_path / "acl.py.calls").read_text() == "init set reset finalize"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime runs the networks of the tests")
 pytest.importorskip("onnx", reason="the networks of the tests are built with onnx")
 
+import onnx
+from onnx import helper
 from tests import networks
 
 import handpose_native as hp
 from handpose_native import evaluate, synthetic
 from handpose_native.cli import main
+from handpose_native.synthetic.pose import pose_hand
 
 MARKERS = hp.ModelSpec(name="markers", family="heatmap", channel_order="rgb", method="expectation")
 IMAGE_HW = (160, 200)
@@ -210,6 +214,71 @@ def test_freihand(tmp_path: Path, model: Path) -> None:
     assert hidden.samples[0].keypoints is None
     with pytest.raises(hp.ArgumentError, match="true joints"):
         evaluate.predict(hidden, model, region=2.0)
+
+
+GREY_STEP = 40  # between pictures that a network is to tell apart, also as JPEG
+
+
+def save_oracle(path: Path, cameras: np.ndarray, joints: np.ndarray) -> Path:
+    """Write a network that knows the hand of each uniformly grey picture: where it is seen, and its depths."""
+    seen = joints @ cameras.transpose(0, 2, 1)
+    points = (seen[..., :2] / seen[..., 2:] + 0.5) / 224
+    bones = np.linalg.norm(joints[:, 9] - joints[:, 10], axis=1)
+    constants = {
+        "points": np.concatenate([points, np.full((len(joints), 21, 1), 0.9)], axis=2).astype(np.float32),
+        "depths": ((joints[:, 1:, 2] - joints[:, :1, 2]) / bones[:, None]).astype(np.float32),
+        "steps": np.array(255 / GREY_STEP, np.float32),
+        "one": np.array([1], np.int64),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "steps"], ["step"]),
+        helper.make_node("Round", ["step"], ["whole"]),
+        helper.make_node("Cast", ["whole"], ["number"], to=onnx.TensorProto.INT64),
+        helper.make_node("Reshape", ["number", "one"], ["index"]),
+        helper.make_node("Gather", ["points", "index"], ["joints"]),
+        helper.make_node("Gather", ["depths", "index"], ["depth"]),
+    ]
+    outputs = {"joints": ("float32", [1, 21, 3]), "depth": ("float32", [1, 20])}
+    networks.save_graph(path, nodes, {"image": ("float32", [1, 3, 8, 8])}, outputs, constants)
+    spec = hp.ModelSpec(name="oracle", family="keypoints", channel_order="rgb", depth_output="depth")
+    path.with_suffix(".json").write_text(json.dumps(spec.to_dict()))
+    return path
+
+
+def test_every_picture_of_freihand_is_seen_through_its_own_camera(tmp_path: Path) -> None:
+    hands, cameras = [], []
+    for index, pose in enumerate(("open", "relaxed", "spread")):
+        rotation = synthetic.hand_rotation(25 * index - 20, 10 * index, 30)
+        hand = synthetic.SceneHand(synthetic.POSES[pose], (10.0, -20.0, 500.0 + 60 * index), rotation, scale=0.9)
+        linear, offset = hand.camera_from_hand()
+        hands.append((pose_hand(hand.pose).joints_mm @ linear.T + offset) / 1000)
+        cameras.append([[400.0 + 90 * index, 0, 100 + 9 * index], [0, 410.0 + 80 * index, 118], [0, 0, 1]])
+        (tmp_path / "training" / "rgb").mkdir(parents=True, exist_ok=True)
+        picture = np.full((224, 224, 3), GREY_STEP * index, np.uint8)
+        cv2.imwrite(str(tmp_path / "training" / "rgb" / f"{index:08d}.jpg"), picture)
+    joints, matrices = np.stack(hands), np.array(cameras)
+    save_json(tmp_path / "training_K.json", matrices.tolist())
+    save_json(tmp_path / "training_xyz.json", joints.tolist())
+    save_json(tmp_path / "training_scale.json", np.linalg.norm(joints[:, 9] - joints[:, 10], axis=1).tolist())
+    oracle = save_oracle(tmp_path / "oracle.onnx", matrices, joints)
+
+    def error_mm(**changes: list[Any]) -> float:
+        samples = [
+            dataclasses.replace(sample, **{name: values[index] for name, values in changes.items()})
+            for index, sample in enumerate(dataset.samples)
+        ]
+        return float(measured(dataclasses.replace(dataset, samples=tuple(samples)), oracle)["mpjpe_mm"]["camera"])
+
+    dataset = evaluate.read_dataset(tmp_path)
+    assert error_mm() < 0.1  # the network's coordinates are float32
+    assert error_mm(intrinsics=[matrices[1], matrices[2], matrices[0]]) > 20
+    assert error_mm(intrinsics=[matrices.mean(axis=0)] * 3) > 20
+    assert error_mm(intrinsics=[None] * 3) > 20  # a usual field of view
+    assert error_mm(hand_scale_m=[None] * 3) > 20  # the mean of adults
+    save_json(tmp_path / "training_scale.json", [0.03, 0.03])
+    with pytest.raises(hp.VideoError, match=r"training_scale\.json: has 2 hands, but there are 3 cameras"):
+        evaluate.read_dataset(tmp_path)
 
 
 def test_hands_are_paired_with_the_annotated_ones(tmp_path: Path) -> None:

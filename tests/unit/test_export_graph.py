@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from handpose_native.errors import ArgumentError, ModelError
 from handpose_native.export.decoding import write_joints
+from handpose_native.export.exact import ExactRun
 from handpose_native.export.graph import OPSETS, GraphWriter, linear_upsampling, write_doubled
 from handpose_native.export.hands import without_linear_resizes
 from handpose_native.export.operators import ATC_OPERATORS, check_operators
@@ -199,3 +201,19 @@ def test_operators_that_atc_does_not_take_are_named() -> None:
         "export: ATC would not convert this model rightly: GridSample (node 'warp') is not among the operators that "
         "ATC takes; com.microsoft.Inverse (node 'k_inverse') is no standard operator"
     )
+
+
+def test_an_exact_run_does_not_round() -> None:
+    """Large terms cancel: float32 is off by whole numbers, float64 by nothing that shows."""
+    rng = np.random.default_rng(3)
+    weights = rng.normal(size=(500, 4)).astype(np.float32)
+    image = (rng.normal(size=(1, 500)) * 1e6).astype(np.float32)
+    graph = GraphWriter("sums")
+    value = graph.node("MatMul", [graph.input("x", (1, 500)), graph.constant("w", weights)], "sums")
+    graph.output(value, "y", (1, 4))
+    model = graph.model({})
+    wanted = [[math.fsum(float(a) * float(b) for a, b in zip(image[0], column)) for column in weights.T]]
+    assert np.abs(run(model, x=image) - wanted).max() > 0.1
+    exact = ExactRun(model)({"x": image})
+    assert list(exact) == ["y"]
+    assert np.abs(exact["y"] - wanted).max() < 1e-6

@@ -167,20 +167,107 @@ def test_a_joint_that_only_one_form_has_is_infinitely_far(original: Path) -> Non
     b.close()
 
 
-def test_most_joints_decide_where_some_may_be_anywhere(original: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "aipp", "int8"])
+def test_one_joint_on_one_picture_decides(original: Path, precision: str) -> None:
     a, b = open_form(original, MARKERS, {}), open_form(original, MARKERS, {})
     points = a.look(marker_pictures(1)[0], hp.Roi(80, 60, 160, 120)).points
     assert points is not None
     moved = points.copy()
     moved[4] += 30
+    answers = iter([points, moved, points])
     a._points = lambda _: points  # type: ignore[method-assign]
-    b._points = lambda _: moved  # type: ignore[method-assign]
-    for precision, passes in (("fp32", False), ("fp16", True), ("int8", True)):
-        result = verify_forms(a, b, marker_pictures(), source="markers", precision=precision)
-        assert result.passed is passes
-        assert result.values["figures"]["joints"]["max_px"] == pytest.approx(30 * 2**0.5, abs=1e-3)
-    moved[5] += 30  # 2 of 21 are more than 5 %
-    assert not verify_forms(a, b, marker_pictures(), source="markers", precision="fp16").passed
+    b._points = lambda _: next(answers)  # type: ignore[method-assign]
+    result = verify_forms(a, b, marker_pictures(), source="markers", precision=precision)
+    assert result.values["figures"]["joints"]["max_px"] == pytest.approx(30 * 2**0.5, abs=1e-3)
+    assert len(result.values["failures"]) == 1
+    assert result.values["failures"][0].startswith("joints are up to 42.4 px apart")
+    a.close()
+    b.close()
+
+
+# -- peaks -------------------------------------------------------------------------------------------------------------
+
+MAP_HW, PEAK_HW = (64, 64), (128, 128)  # of the maps, and of the input
+PLACES = ((14, 20), (44, 30), (30, 52))  # x, y: pixels of a map
+PEAKS = {
+    method: hp.ModelSpec(
+        name="peaks",
+        family="heatmap",
+        channel_order="rgb",
+        method=method,
+        upsampled_hw=(96, 96) if method == "upsampled_argmax" else None,
+        joint_order=(*range(20, -1, -1),),
+        peak_offset_px=0.0,
+    )
+    for method in ("argmax", "quarter", "dark", "upsampled_argmax", "expectation")
+}
+
+
+def save_peaks(path: Path, heights: tuple[float, float, float]) -> Path:
+    """Write a network whose maps have three peaks each, whatever the picture; all joints are alike."""
+    rows, columns = np.mgrid[: MAP_HW[0], : MAP_HW[1]]
+    one = sum(height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8) for (x, y), height in zip(PLACES, heights))
+    nodes = [
+        onnx.helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        onnx.helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
+        onnx.helper.make_node("Add", ["maps", "zero"], ["heatmaps"]),
+    ]
+    constants = {"maps": np.tile(one, (1, 21, 1, 1)).astype(np.float32), "nothing": np.zeros(1, np.float32)}
+    sides = {"image": ("float32", [1, 3, *PEAK_HW])}, {"heatmaps": ("float32", [1, 21, *MAP_HW])}
+    return networks.save_graph(path, nodes, *sides, constants)
+
+
+@pytest.mark.parametrize("method", ["argmax", "quarter", "dark", "upsampled_argmax"])
+def test_a_joint_may_be_at_any_peak_that_the_precision_cannot_tell_from_the_largest(
+    tmp_path: Path, method: str
+) -> None:
+    original = save_peaks(tmp_path / "a.onnx", (0.8, 0.78, 0.6))
+    other = save_peaks(tmp_path / "b.onnx", (0.78, 0.8, 0.6))
+    result = compared(original, other, spec=PEAKS[method], precision="fp16")
+    joints = result.values["figures"]["joints"]
+    assert result.passed, result
+    assert joints["max_px"] == pytest.approx(2 * np.hypot(30, 10), abs=4)
+    assert joints["judged_max_px"] < 0.5
+    assert joints["ambiguous"] == 3 * 21
+    assert joints["per_joint_ambiguous"] == [3] * 21
+    assert "ambiguous, with several peaks in their maps: 63" in str(result)
+    # fp32 can tell them apart: then it is another joint.
+    failures = compared(original, other, spec=PEAKS[method], precision="fp32").values["failures"]
+    assert any("joints are up to" in one for one in failures)
+    # The third peak is none that rounding could have made the largest.
+    wrong = save_peaks(tmp_path / "c.onnx", (0.78, 0.78, 0.8))
+    result = compared(original, wrong, spec=PEAKS[method], precision="fp16")
+    assert any("joints are up to" in one for one in result.values["failures"])
+    assert result.values["figures"]["joints"]["judged_max_px"] > 20
+
+
+def test_what_is_ambiguous_depends_on_the_first_form_alone(tmp_path: Path) -> None:
+    clear = save_peaks(tmp_path / "a.onnx", (0.8, 0.6, 0.6))
+    unclear = save_peaks(tmp_path / "b.onnx", (0.8, 0.79, 0.6))
+    for a, b, count in ((clear, unclear, 0), (unclear, clear, 63), (unclear, unclear, 63)):
+        joints = compared(a, b, spec=PEAKS["dark"], precision="fp16").values["figures"]["joints"]
+        assert joints["ambiguous"] == count
+        assert joints["max_px"] < 0.5
+    joints = compared(unclear, unclear, spec=PEAKS["expectation"], precision="fp16").values["figures"]["joints"]
+    assert joints["ambiguous"] == 0  # centroids have no rivals
+
+
+def test_the_networks_are_compared_on_one_input(original: Path, tmp_path: Path) -> None:
+    """What rounding the input does to the joints is told, and no fault of the network."""
+    half = networks.save_marker_network(tmp_path / "b.onnx", (96, 128), dtype="float16", layout="NHWC")
+    a, b = open_form(original, MARKERS, {}), open_form(half, MARKERS, {})
+    picture, roi = marker_pictures(1)[0], hp.Roi(80, 60, 160, 120)
+    one, two = a.look(picture, roi), b.look(picture, roi)
+    assert not one.has_input_of(two)
+    again = a.look_at_input_of(two)
+    assert again.has_input_of(two)
+    assert np.array_equal(again.image_from_input, one.image_from_input)
+    away = one.points - again.points  # type: ignore[operator]
+    for pair in ((a, b), (b, a)):
+        joints = verify_forms(*pair, [picture], source="markers", roi=roi).values["figures"]["joints"]
+        assert joints["input_max_px"] == pytest.approx(np.linalg.norm(away, axis=1).max(), abs=1e-6)
+        assert joints["input_max_px"] > 0
+    assert "moved by the input" in str(verify_forms(a, b, [picture], source="markers", roi=roi))
     a.close()
     b.close()
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..ascend.memory import HOST_TO_DEVICE
+from ..ascend.runtime import Holdings
 from ..errors import ArgumentError, DeviceError
-from .acl_memory import AclTensor
+from .acl_memory import AclItem, AclTensor
 from .acl_model import AclDescription, load_model
-from .acl_runtime import acquire_device, interrupts_held
 from .arguments import check_arguments
 from .base import Backend
 
 if TYPE_CHECKING:
     import os
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from .acl_model import AclTensors
-    from .acl_runtime import AclDevice
 
 __all__ = ["AclBackend"]
 
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 #: The NPU works on one frame while the CPU prepares the next; see the page "Board" of the documentation.
 _SLOTS = 2
-#: ``aclrtMemcpyKind``.
-_HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
 
 
 @dataclass
@@ -43,6 +41,12 @@ class _Slot:
 
     Attributes
     ----------
+    items : tuple of AclItem
+        The images of a batch; empty where the model takes one only.
+    views : dict of int to tuple of ndarray
+        The outputs, by batch size.
+    batch : int
+        The batch size that is set.
     queued : bool
         Whether the stream may hold work: from before the first call that queues some until it was waited for.
     """
@@ -53,7 +57,9 @@ class _Slot:
     output_set: int
     inputs: tuple[AclTensor, ...]
     outputs: tuple[AclTensor, ...]
-    views: tuple[NDArray[Any], ...]
+    items: tuple[AclItem, ...]
+    views: dict[int, tuple[NDArray[Any], ...]]
+    batch: int
     queued: bool = False
 
 
@@ -98,7 +104,8 @@ class AclBackend(Backend):
     Each slot has a copy of the model of its own, with a stream of its own, because one model must not be on two streams
     at once, and only waiting for a stream tells for sure whether its runs failed. Results do not depend on the slot.
 
-    Of a model with several batch sizes the smallest is run. `metadata` is empty: an ``.om`` file does not give any.
+    Of a model with several batch sizes the smallest is run that holds the images submitted, where the image is its only
+    input; else the smallest of all. `metadata` is empty: an ``.om`` file does not give any.
 
     The first model of a process takes seconds to open, since it starts the device.
     """
@@ -123,24 +130,18 @@ class AclBackend(Backend):
         self._file = Path(path)
         self._flush = flush
         self._constants: set[int] = set()
-        self._device: AclDevice | None = None
-        self._resources = ExitStack()
+        self._holdings = Holdings()
         self._slots: list[_Slot] = []
-        with ExitStack() as undo:
-            undo.callback(self._give_back)
-            with interrupts_held():
-                self._device = acquire_device(device_id, id(self), self._give_back)
-                self._library = self._device.library
-                with self._device.current():
-                    self._build(input_layout, input_hw, image_input)
-            undo.pop_all()
+        with self._holdings.made_on(device_id):
+            self._library = self._holdings.library
+            self._build(input_layout, input_hw, image_input)
         self.metadata = {}
         self.device = self._describe(device_id)
         logger.info("%s: %s", self._file, self.device)
 
     def _build(self, input_layout: str | None, input_hw: tuple[int, int] | None, image_input: str | int | None) -> None:
         """Make all that the runs need, kind by kind, so that it is given back in the documented order: the reverse."""
-        library, keep = self._library, self._resources
+        library, keep = self._library, self._holdings.keep
         streams, models, sets = [], [], []
         for _ in range(self.slots):
             (stream,) = library.values("rt.create_stream")
@@ -154,29 +155,44 @@ class AclBackend(Backend):
             keep.callback(library.status, "mdl.destroy_dataset", sets[-1])
         input_sets, output_sets = sets[: self.slots], sets[self.slots :]
 
-        batch_index = description.batch_index
+        index = description.batch_index
         inputs = description.inputs(input_layout, input_hw, image_input)
         input_tensors = [self._fill(dataset, inputs) for dataset in input_sets]
         for tensor in chain.from_iterable(input_tensors):
             tensor.clear()
-        if batch_index is not None:
-            for model, dataset in zip(models, input_sets):
-                library.status("mdl.set_dynamic_batch_size", model, dataset, batch_index, description.batch)
-        outputs = description.outputs()
+        shapes: dict[int, tuple[tuple[int, ...], ...]] = {}
+        for batch in reversed(description.batches):  # the smallest last, which stays
+            for model, dataset in zip(models, input_sets) if index is not None else ():
+                library.status("mdl.set_dynamic_batch_size", model, dataset, index, batch)
+            outputs = description.outputs()
+            shapes[batch] = tuple(info.shape for info in outputs.infos)
         output_tensors = [self._fill(dataset, outputs) for dataset in output_sets]
 
-        self.inputs = _without(inputs.infos, batch_index)
+        self.inputs = _without(inputs.infos, index)
         self.outputs = outputs.infos
+        self._batch_index = index
+        self._batches = self._usable(shapes)
+        self.max_batch = self._batches[-1] if self._batches[0] == 1 else 1
         for slot in range(self.slots):
-            given, results = _without(input_tensors[slot], batch_index), output_tensors[slot]
-            views = tuple(one.array for one in results)
+            given, results = _without(input_tensors[slot], index), output_tensors[slot]
+            items = given[0].items(self.max_batch) if self.max_batch > 1 else ()
+            views = {
+                batch: tuple(one.batch(batch, shape) for one, shape in zip(results, shapes[batch]))
+                for batch in self._batches
+            }
             parts = (streams[slot], models[slot], input_sets[slot], output_sets[slot])
-            self._slots.append(_Slot(*parts, given, results, views))
+            self._slots.append(_Slot(*parts, given, results, items, views, self._batches[0]))
             keep.callback(self._settle, self._slots[slot])
+
+    def _usable(self, shapes: Mapping[int, tuple[tuple[int, ...], ...]]) -> tuple[int, ...]:
+        """Return the batch sizes, smallest first; only that one where other things than images would have to grow."""
+        batches = tuple(sorted(shapes))
+        grows = all(shape[:1] == (batch,) for batch, outputs in shapes.items() for shape in outputs)
+        return batches if grows and len(self.inputs) == 1 else batches[:1]
 
     def _fill(self, dataset: int, described: AclTensors) -> tuple[AclTensor, ...]:
         """Make the memory of a data set."""
-        library, keep = self._library, self._resources
+        library, keep = self._library, self._holdings.keep
         tensors = []
         for info, size in zip(described.infos, described.nbytes):
             tensors.append(AclTensor(library, info, size, keep))
@@ -194,58 +210,67 @@ class AclBackend(Backend):
     def _buffer(self, slot: int, index: int) -> AclTensor:
         return self._slots[slot].inputs[index]
 
+    def _item_buffer(self, slot: int, item: int) -> AclItem:
+        return self._slots[slot].items[item]
+
     def _keep_constant(self, index: int) -> None:
         """Bring the input to the device for good."""
-        with self._current():
+        with self._holdings.current():
             for one in self._slots:
                 tensor = one.inputs[index]
                 if self._library.run_mode == "EP":
                     arguments = (tensor.device_address, tensor.nbytes, tensor.address, tensor.array.nbytes)
-                    self._library.status("rt.memcpy", *arguments, _HOST_TO_DEVICE)
+                    self._library.status("rt.memcpy", *arguments, HOST_TO_DEVICE)
                 elif self._flush:
                     self._library.status("rt.mem_flush", tensor.address, tensor.nbytes)
         self._constants.add(index)
 
     def _start(self, slot: int) -> None:
         one = self._slots[slot]
-        with self._current():
+        with self._holdings.current():
             if one.queued:  # by a call that was interrupted
                 with suppress(DeviceError):
                     self._settle(one)
             one.queued = True
             try:
+                self._set_batch(one, self._batch[slot])
                 self._queue(one)
             except DeviceError:
                 with suppress(DeviceError):  # the first error is the one to tell
                     self._settle(one)
                 raise
 
+    def _set_batch(self, one: _Slot, count: int) -> None:
+        """Let the next run take the smallest batch that holds so many images."""
+        batch = next(batch for batch in self._batches if batch >= count)
+        if batch != one.batch:
+            arguments = (one.model, one.input_set, self._batch_index, batch)
+            self._library.status("mdl.set_dynamic_batch_size", *arguments)
+            one.batch = batch
+
     def _queue(self, one: _Slot) -> None:
         """Queue a run on the slot's stream, with the copies before and after it that this run mode needs."""
         library = self._library
-        copies = library.run_mode == "EP"
         for index, tensor in enumerate(one.inputs):
             if index in self._constants:
                 continue
-            if copies:
-                arguments = (tensor.device_address, tensor.nbytes, tensor.address, tensor.array.nbytes)
-                library.status("rt.memcpy_async", *arguments, _HOST_TO_DEVICE, one.stream)
-            elif self._flush:
+            tensor.queue_upload(tensor.array.nbytes * (one.batch // self._batches[0]), one.stream)
+            if self._flush and library.run_mode == "RC":
                 library.status("rt.mem_flush", tensor.address, tensor.nbytes)
         library.status("mdl.execute_async", one.model, one.input_set, one.output_set, one.stream)
-        for index, tensor in enumerate(one.outputs) if copies else ():
+        for index, (tensor, view) in enumerate(zip(one.outputs, one.views[one.batch])):
             if self._selected_outputs is None or index in self._selected_outputs:
-                arguments = (tensor.address, tensor.array.nbytes, tensor.device_address, tensor.array.nbytes)
-                library.status("rt.memcpy_async", *arguments, _DEVICE_TO_HOST, one.stream)
+                tensor.queue_download(view.nbytes, one.stream)
 
     def _finish(self, slot: int) -> tuple[NDArray[Any], ...]:
         one = self._slots[slot]
-        with self._current():
+        with self._holdings.current():
             self._settle(one)
             if self._flush and self._library.run_mode == "RC":
                 for tensor in one.outputs:
                     self._library.status("rt.mem_invalidate", tensor.address, tensor.nbytes)
-        return one.views
+        views, count = one.views[one.batch], self._batch[slot]
+        return views if one.batch in (count, self._batches[0]) else tuple(view[:count] for view in views)
 
     def _settle(self, one: _Slot) -> None:
         """Wait until a slot's stream is idle, without the GIL; raise what went wrong in its runs."""
@@ -253,26 +278,9 @@ class AclBackend(Backend):
         one.queued = False  # also where it failed: then nothing more is going to happen
         self._library.check("rt.synchronize_stream", code)
 
-    def _current(self) -> AbstractContextManager[None]:
-        assert self._device is not None  # from the end of __init__ to close()
-        return self._device.current()
-
     def _release(self) -> None:
-        self._give_back()
-
-    def _give_back(self) -> None:
-        """Give everything back; does nothing the second time."""
-        with interrupts_held():
-            device, self._device = self._device, None
-            resources = self._resources.pop_all()
-            if device is None or not device.is_usable():  # a forked process must not touch what is its parent's
-                return
-            self._slots.clear()
-            with ExitStack() as last:  # all of it, whatever fails
-                last.callback(device.release, id(self))
-                last.callback(resources.close)  # what is left where the context could not be set
-                with device.current():
-                    resources.close()
+        self._holdings.close()
+        self._slots.clear()
 
 
 def _without(items: tuple[_Item, ...], index: int | None) -> tuple[_Item, ...]:

@@ -1,77 +1,75 @@
-"""Memory that the CPU and the NPU both work on: one block on a board, a pinned one and the card's own with a card."""
+"""Memory of a model's inputs and outputs on a device."""
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import ALIGNMENT
+from ..ascend.memory import DeviceBlock
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from numpy.typing import NDArray
 
-    from .acl_runtime import AclLibrary
+    from ..ascend.runtime import AclLibrary
     from .base import TensorInfo
 
-__all__ = ["AclTensor"]
-
-#: ``aclrtMemMallocPolicy``: huge pages where the block is large enough, as the documentation advises for models.
-_HUGE_FIRST = 0
+__all__ = ["AclItem", "AclTensor"]
 
 
-class AclTensor:
+class AclTensor(DeviceBlock):
     """The memory of one input or output of a model in one slot.
 
     Parameters
     ----------
     library : AclLibrary
-        With a context in this thread, now and when `resources` are closed.
+        With a context in this thread, now and when `keep` is closed.
     info : TensorInfo
     nbytes : int
         What the model asks for: as large as `info`, or larger where that is one of several batch sizes.
-    resources : ExitStack
+    keep : ExitStack
         Takes over the memory.
 
     Attributes
     ----------
-    address : int
-        Where the CPU reads and writes: on a board (run mode RC) the very memory of the device, with a card (EP) pinned
-        memory of the host. Aligned to 64 bytes.
-    device_address : int
-        Where the model reads and writes: the same on a board.
-    nbytes : int
     shape : tuple of int
     dtype : numpy.dtype
     array : ndarray
         View of what is at `address`; valid until the memory is given back.
     host_accessible : bool
         Always True.
-
-    Notes
-    -----
-    No block shares a cache line with another one: sizes are rounded up to whole lines, and blocks start on one.
     """
 
     host_accessible = True
 
-    def __init__(self, library: AclLibrary, info: TensorInfo, nbytes: int, resources: ExitStack) -> None:
-        self.shape, self.dtype, self.nbytes = info.shape, info.dtype, nbytes
-        lines = -(-nbytes // ALIGNMENT) * ALIGNMENT
-        (self.device_address,) = library.values("rt.malloc", lines, _HUGE_FIRST)
-        resources.callback(library.status, "rt.free", self.device_address)
-        if library.run_mode == "RC":
-            self.address: int = self.device_address
-        else:
-            (pinned,) = library.values("rt.malloc_host", lines + ALIGNMENT)
-            resources.callback(library.status, "rt.free_host", pinned)
-            self.address = -(-pinned // ALIGNMENT) * ALIGNMENT
-        memory = (ctypes.c_ubyte * nbytes).from_address(self.address)
-        self.array: NDArray[Any] = np.ndarray(self.shape, self.dtype, buffer=memoryview(memory).cast("B"))
+    def __init__(self, library: AclLibrary, info: TensorInfo, nbytes: int, keep: ExitStack) -> None:
+        super().__init__(library, nbytes, keep)
+        self.shape, self.dtype = info.shape, info.dtype
+        self.array: NDArray[Any] = np.ndarray(self.shape, self.dtype, buffer=memoryview(self.view()).cast("B"))
 
     def clear(self) -> None:
         """Write zeros: fresh memory holds anything."""
-        self.array.fill(0)
+        np.frombuffer(self.view(), np.uint8).fill(0)
+
+    def items(self, count: int) -> tuple[AclItem, ...]:
+        """Return the first images of a batch, each with its memory in this one."""
+        batch = self.batch(count)
+        starts = range(self.address, self.address + batch.nbytes, self.array.nbytes)
+        return tuple(AclItem(start, batch[i : i + 1]) for i, start in enumerate(starts))
+
+    def batch(self, count: int, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+        """Return a view of so many images, or of results of another shape."""
+        wanted = shape or (count, *self.shape[1:])
+        return np.ndarray(wanted, self.dtype, buffer=memoryview(self.view()).cast("B"))
+
+
+class AclItem:
+    """The memory of one image of a batch; attributes as of :class:`~handpose_native.backends.InputBuffer`."""
+
+    host_accessible = True
+
+    def __init__(self, address: int, array: NDArray[Any]) -> None:
+        self.address, self.array = address, array
+        self.shape, self.dtype = array.shape, array.dtype

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ascend.codes import UNFIT_MODEL
 from ..errors import DeviceError, ModelError
-from .acl_codes import UNFIT_MODEL
 from .arguments import image_index, image_info, other_info
 from .base import TensorInfo
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from .acl_runtime import AclLibrary
+    from ..ascend.runtime import AclLibrary
 
 __all__ = ["AclDescription", "AclTensors", "load_model"]
 
@@ -117,8 +117,8 @@ class AclDescription:
     ----------
     batch_index : int or None
         The input that holds the batch size, where the model was made for several.
-    batch : int
-        The smallest of these; 1 where there is no such input.
+    batches : tuple of int
+        All of these, the smallest first; 1 where there is no such input.
 
     Raises
     ------
@@ -140,8 +140,7 @@ class AclDescription:
                 "(aipp_mode: static)"
             )
         self.batch_index = names.index(_BATCH_INPUT) if _BATCH_INPUT in names else None
-        self._batches = [1] if self.batch_index is None else self._read_batches()
-        self.batch = min(self._batches)
+        self.batches = (1,) if self.batch_index is None else self._read_batches()
         self._inputs = [self._tensor("input", index, name) for index, name in enumerate(names)]
 
     def inputs(
@@ -161,7 +160,7 @@ class AclDescription:
         return AclTensors(tuple(infos), tuple(one.nbytes for one in self._inputs))
 
     def outputs(self) -> AclTensors:
-        """Return all outputs; where the model has several batch sizes, once one is set."""
+        """Return all outputs; where the model has several batch sizes, at the one that is set."""
         names = [_OWN_NAME.sub("", name) for name in self._names("output")]
         outputs = [self._tensor("output", index, name) for index, name in enumerate(names)]
         infos = []
@@ -192,9 +191,9 @@ class AclDescription:
         nbytes = library.result(f"mdl.get_{kind}_size_by_index", *where)
         return _Tensor(name, tuple(dims["dims"][: dims["dimCount"]]), np.dtype(_DTYPES[code]), int(nbytes))
 
-    def _read_batches(self) -> list[int]:
+    def _read_batches(self) -> tuple[int, ...]:
         (found,) = self._library.values("mdl.get_dynamic_batch", self._description)
-        batches = [int(batch) for batch in found["batch"][: found["batchCount"]]]
+        batches = tuple(sorted(int(batch) for batch in found["batch"][: found["batchCount"]]))
         if not batches:
             raise ModelError(
                 f"{self._file}: the sizes of a model may be open in the batch only, not in height or width"
@@ -221,7 +220,7 @@ class AclDescription:
         """Return the shape at the smallest batch; that at the largest must be as many bytes as the model asks for."""
         largest = smallest = tensor.dims
         if tensor.dims[:1] == (-1,):
-            largest, smallest = ((batch, *tensor.dims[1:]) for batch in (max(self._batches), self.batch))
+            largest, smallest = ((batch, *tensor.dims[1:]) for batch in (self.batches[-1], self.batches[0]))
         nbytes = math.prod(largest) * tensor.dtype.itemsize
         if nbytes != tensor.nbytes:
             raise ModelError(

@@ -123,6 +123,8 @@ class Backend(ABC):
         What runs the model, for reports.
     metadata : dict of str to str
         The model's own texts; empty where its format has none.
+    max_batch : int
+        How many images one run may take: more than 1 of an ``.om`` model with several batch sizes.
 
     Notes
     -----
@@ -133,16 +135,18 @@ class Backend(ABC):
     outputs: tuple[TensorInfo, ...]
     device: str
     metadata: dict[str, str]
+    max_batch: int = 1
 
     def __init__(self, slots: int) -> None:
         if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
             raise ArgumentError(f"{type(self).__name__}: slots must be an integer of at least 1; got {slots!r}")
         self.slots = slots
         self._submitted = [False] * slots
+        self._batch = [1] * slots
         self._closed = False
         self._selected_outputs: tuple[int, ...] | None = None
 
-    def input_buffer(self, slot: int, index: int = 0) -> InputBuffer:
+    def input_buffer(self, slot: int, index: int = 0, item: int = 0) -> InputBuffer:
         """Return the memory that the model reads in this slot.
 
         Parameters
@@ -150,6 +154,8 @@ class Backend(ABC):
         slot : int
         index : int
             Which of `inputs`.
+        item : int
+            Which image of a batch; each has memory of its own, as of a batch of one.
 
         Returns
         -------
@@ -164,7 +170,9 @@ class Backend(ABC):
         self._check("input_buffer", slot)
         if not 0 <= index < len(self.inputs):
             raise ArgumentError(f"input_buffer: index must be 0..{len(self.inputs) - 1}; got {index}")
-        return self._buffer(slot, index)
+        if not 0 <= item < self.max_batch:
+            raise ArgumentError(f"input_buffer: item must be 0..{self.max_batch - 1}; got {item}")
+        return self._item_buffer(slot, item) if item else self._buffer(slot, index)
 
     def set_constant(self, index: int, value: ArrayLike) -> None:
         """Write an input that is the same in every run, once, into every slot.
@@ -212,17 +220,26 @@ class Backend(ABC):
             raise ArgumentError(f"select_outputs: indices must be 0..{len(self.outputs) - 1}; got {selected}")
         self._selected_outputs = selected
 
-    def submit(self, slot: int) -> None:
+    def submit(self, slot: int, count: int = 1) -> None:
         """Run the model on what the slot's input buffers hold. May return before the run is over.
+
+        Parameters
+        ----------
+        slot : int
+        count : int
+            How many images there are, at most `max_batch`: so many results come out, one after another.
 
         Raises
         ------
         ArgumentError
-            For a slot that does not exist or has not been waited for, or after `close`.
+            For a slot that does not exist or has not been waited for, for a wrong count, or after `close`.
         """
         self._check("submit", slot)
+        if not 1 <= count <= self.max_batch:
+            raise ArgumentError(f"submit: count must be 1..{self.max_batch}; got {count}")
         if self._submitted[slot]:
             raise ArgumentError(f"submit: slot {slot} is submitted already; wait for it first")
+        self._batch[slot] = count
         self._start(slot)
         self._submitted[slot] = True
 
@@ -278,6 +295,10 @@ class Backend(ABC):
     @abstractmethod
     def _buffer(self, slot: int, index: int) -> InputBuffer:
         """Return the input memory; arguments are checked."""
+
+    def _item_buffer(self, slot: int, item: int) -> InputBuffer:
+        """Return the memory of a further image; arguments are checked."""
+        raise NotImplementedError  # unless `max_batch` is more than 1
 
     @abstractmethod
     def _start(self, slot: int) -> None:

@@ -43,6 +43,8 @@ class BatchOptions:
         Every n-th frame is worked on.
     max_frames : int or None
         No more than so many of each video.
+    decoder : {"cpu", "ascend", "ascend:N"}
+        What decodes the videos; see :func:`~handpose_native.open_source`.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class BatchOptions:
     drawn: str | None = None
     every: int = 1
     max_frames: int | None = None
+    decoder: str = "cpu"
 
     def __post_init__(self) -> None:
         for name in self.keypoints:
@@ -99,6 +102,8 @@ class BatchOptions:
             "every": self.every,
             "max_frames": self.max_frames,
         }
+        if self.decoder != "cpu":  # decoders of their own may differ in a grey level
+            facts["decoder"] = "ascend"
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8")).hexdigest()[:16]
 
 

@@ -161,6 +161,7 @@ class VideoWorker:
                 keypoints=[folder / f"{target.name}.{kind}" for kind in dict.fromkeys(options.keypoints)],
                 every=options.every,
                 max_frames=options.max_frames,
+                decoder=options.decoder,
                 on_frame=note,
                 stop=stop,
             )

@@ -35,7 +35,7 @@ _PLAIN = 90  # grey level of the picture that is drawn on
 _DRAWN_LEVELS = 2.0
 # OpenCV's lines are about a pixel wider than asked: it only has to have drawn the same hand in the same place.
 _OTHER_DRAWING = 48.0
-_GIF_FRAMES = 12
+_GIF_FRAMES = 25  # a second: choosing the palette is work of the first frames alone
 _GIF_FPS = 25.0
 # 256 colours for a whole film: every writer is to be nearer than this to what it was given, root mean square.
 _GIF_LEVELS = 16.0
@@ -143,7 +143,7 @@ def _gif_case(width: int, height: int) -> Case:
     frames: Frames = []
     for index in range(_GIF_FRAMES):
         frame = scene(width, height).copy()
-        points = hand(width, height, height * 0.6) + np.float32(8 * index)
+        points = hand(width, height, height * 0.6) + np.float32(2 * index)
         draw_skeleton(frame, points, thickness=12, joint_radius=10)
         frames.append(frame)
     case.folder = tempfile.TemporaryDirectory(prefix="handpose-native-bench-")

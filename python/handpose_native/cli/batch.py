@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .common import EXIT_CODES, positive
 from .job import Signals
 from .pipeline import add_pipeline_arguments, pipeline_options_of
+from .source import add_decoder_argument
 
 if TYPE_CHECKING:
     from ..batch import BatchOptions, BatchReport, Outcome, Video
@@ -59,6 +60,7 @@ def add_parser(commands: Any) -> None:
         "--jobs", type=positive, metavar="N", help="videos at a time (else as many as processors; with an .om, 1)"
     )
     batch.add_argument("--quiet", action="store_true", help="tell only what failed")
+    add_decoder_argument(batch)
     cluster = batch.add_argument_group("on a cluster")
     cluster.add_argument(
         "--ray", metavar="ADDRESS", help="use Ray: auto for the cluster this machine is in, local for a new one here"
@@ -79,6 +81,7 @@ def _batch(options: argparse.Namespace) -> int:
         drawn=options.draw,
         every=options.every,
         max_frames=options.max_frames,
+        decoder=options.decoder,
     )
     videos = find_videos(options.sources, leave_out=options.output)
     signals = Signals()

@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 _EXAMPLES = """\
 examples:
-  handpose-native convert unet.onnx --soc Ascend310 --spec unet
-  handpose-native convert unet.onnx --soc Ascend310B4 --spec unet --aipp -o unet-aipp.om
+  handpose-native convert unet.onnx --soc Ascend310
+  handpose-native convert unet.onnx --soc Ascend310B4 --aipp
   handpose-native convert unet.onnx --soc Ascend310B1 --aipp --dry-run
 """
 _SOCS = "Ascend310|Ascend310B1|Ascend310B4"

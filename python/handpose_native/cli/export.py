@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["add_parser"]
 
@@ -76,7 +79,7 @@ def _export_checkpoint(options: argparse.Namespace) -> int:
         fold_decode=options.fold_decode,
         half=options.fp16,
     )
-    print(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, description in {done.path.with_suffix('.json').name}")
+    print(_written(done.path))
     for name, difference in done.differences.items():
         if name == "joints_px":
             print(f"  joints inside the graph against the maps decoded outside: {difference:.2g} px at most")
@@ -95,6 +98,11 @@ def _export_hands(options: argparse.Namespace) -> int:
         if getattr(options, name):
             raise ArgumentError(f"export: --{name.replace('_', '-')} is not for {options.model}")
     for done in export_hands(options.model, options.output, weights=options.weights, opset=options.opset):
-        worst = max(done.differences.values())
-        print(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, differs from LiteRT by {worst:.2g} at most")
+        print(_written(done.path))
+        worst, original = (max(one.values()) for one in (done.differences, done.original_differences))
+        print(f"  differs from exact arithmetic by {worst:.2g} at most; the original, in LiteRT, by {original:.2g}")
     return 0
+
+
+def _written(path: Path) -> str:
+    return f"{path}: {path.stat().st_size / 1e6:.1f} MB, description in {path.with_suffix('.json').name}"

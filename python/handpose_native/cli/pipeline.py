@@ -55,6 +55,11 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="metres from the base of the middle finger to its next joint (else 0.04463), for models that give depths",
     )
+    parser.add_argument(
+        "--crop",
+        choices=["cpu", "vpc"],
+        help="vpc: an Ascend board's VPC crops and scales for a model file, with --decoder ascend",
+    )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of each network on the CPU")
     parser.add_argument("--verified", action="store_true", help="insist that the model passed `verify` as it is")
     add_backend_arguments(parser)
@@ -119,7 +124,7 @@ def open_pipeline_of(options: argparse.Namespace) -> Pipeline:
 
 def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the arguments say of a pipeline, but for its model."""
-    return {
+    given = {
         "spec": options.spec,
         "roi": options.roi,
         "threads": options.threads,
@@ -135,3 +140,4 @@ def pipeline_options_of(options: argparse.Namespace) -> dict[str, Any]:
         "tracking": options.tracking,
         "detector_only": options.detector_only,
     }
+    return {**given, "crop": options.crop} if options.crop is not None else given

@@ -10,7 +10,7 @@ from .common import positive
 if TYPE_CHECKING:
     from ..video import Source
 
-__all__ = ["add_source_arguments", "open_source_of"]
+__all__ = ["add_decoder_argument", "add_source_arguments", "open_source_of"]
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="video, GIF or image file, folder, 'pattern*.jpg', camera number or /dev/video0, rtsp:// or http:// URL",
     )
     parser.add_argument("--loop", action="store_true", help="begin a file again when it ends, until Ctrl-C")
+    add_decoder_argument(parser)
     live = parser.add_argument_group("for cameras and streams")
     live.add_argument(
         "--realtime",
@@ -43,6 +44,16 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--camera-format", metavar="FOURCC", help="ask the camera for a format: MJPG, YUYV, ...")
 
 
+def add_decoder_argument(parser: argparse.ArgumentParser) -> None:
+    """Add what decodes."""
+    parser.add_argument(
+        "--decoder",
+        default="cpu",
+        metavar="cpu|ascend|ascend:N",
+        help="ascend: the media engines of an Ascend board (VDEC, JPEGD) decode files of H.264 and H.265, and MJPEG",
+    )
+
+
 def open_source_of(options: argparse.Namespace, *, realtime: bool = False) -> Source:
     """Open what the arguments say; `realtime` is how files are played where they say nothing of it."""
     from ..video import CameraSettings, open_source
@@ -53,6 +64,7 @@ def open_source_of(options: argparse.Namespace, *, realtime: bool = False) -> So
         loop=options.loop,
         reconnect=options.reconnect,
         camera=CameraSettings(options.camera_size, options.camera_fps, options.camera_format),
+        decoder=options.decoder,
     )
 
 

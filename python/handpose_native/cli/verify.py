@@ -23,7 +23,7 @@ __all__ = ["add_parser"]
 _EXAMPLES = """\
 examples:
   handpose-native verify unet_freihand.pth unet.onnx --network unet
-  handpose-native verify unet.onnx unet.om --spec unet
+  handpose-native verify unet.onnx unet.om
   handpose-native verify unet.onnx unet-aipp.om --inputs clip.mp4 --roi 420,0,600,600 --pictures worst/
   handpose-native verify hand_landmark_full.tflite hand_landmark_full.onnx
 """

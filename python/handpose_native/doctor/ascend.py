@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backends.acl_codes import describe_code
+from ..ascend.codes import describe_code
+from ..ascend.engines import ENGINES
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -29,11 +30,17 @@ _VERSION = re.compile(r"^[Vv]ersion\s*=\s*\[?([^\s:\]]+)", re.MULTILINE)
 _RUN_MODES = {0: "RC (the board's own processor runs the program)", 1: "EP (a card behind PCIe)"}
 
 #: Asks pyACL, in a process of its own; `reset_device` and `finalize` undo what came before.
-PROBE = """
+PROBE = (
+    f"ENGINES = {ENGINES!r}"
+    + """
 import json
 answer = {}
 import acl
 answer["file"] = getattr(acl, "__file__", None)
+media = getattr(acl, "media", None)
+answer["engines"] = {
+    engine: next((name for name in names if not hasattr(media, name)), None) for engine, names in ENGINES.items()
+}
 answer["init"] = acl.init()
 if answer["init"] in (0, 100002):
     answer["soc"] = acl.get_soc_name()
@@ -51,6 +58,7 @@ if answer["init"] in (0, 100002):
         acl.finalize()
 print(json.dumps(answer))
 """
+)
 
 
 def examine_ascend(machine: Machine) -> Iterator[Finding]:
@@ -176,6 +184,7 @@ def _pyacl(machine: Machine, homes: list[str], has_device: bool) -> Iterator[Fin
     yield Finding("ascend", "soc", "ok", str(answer["soc"]))
     mode = answer["run_mode"]
     yield Finding("ascend", "run mode", "ok", f"{mode}: {_RUN_MODES.get(mode, 'unknown')}")
+    yield _engines(answer["engines"])
     if answer["count_ret"] != 0 or not answer["devices"]:
         level = "error" if has_device else "note"
         yield Finding(
@@ -188,6 +197,13 @@ def _pyacl(machine: Machine, homes: list[str], has_device: bool) -> Iterator[Fin
     elif answer.get("memory"):
         free, total = (size / 1e6 for size in answer["memory"])
         yield Finding("ascend", "memory", "ok", f"{free:.0f} of {total:.0f} MB free")
+
+
+def _engines(missing: dict[str, str | None]) -> Finding:
+    """Say which media engines there are; `missing` holds the first function of each that is not."""
+    there = [engine for engine, name in missing.items() if name is None]
+    gone = [f"{engine} is missing (no acl.media.{name})" for engine, name in missing.items() if name is not None]
+    return Finding("ascend", "media engines", "note" if gone else "ok", "; ".join([", ".join(there) or "none", *gone]))
 
 
 _RET_FIX = "see ~/ascend/log for the cause; is another program using the device, do driver and CANN fit?"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..picture import Picture
     from ..timing import FrameTimes
     from ..types import Hand, Roi
+    from .world import WorldOptions
 
 __all__ = ["Estimator", "PendingHands"]
 
@@ -67,6 +68,13 @@ class Estimator(ABC):
     def estimate(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> list[Hand]:
         """Find the hands in one picture: `begin` and finish."""
         return self.begin(picture, time_s, rois, times).finish()
+
+    def see_through(self, world: WorldOptions) -> None:
+        """Say what is known of the camera and the hand of the pictures to come, where they differ from before.
+
+        Only models that give depths have a use for it. Every picture that was begun must be finished.
+        """
+        return
 
     @abstractmethod
     def reset(self) -> None:

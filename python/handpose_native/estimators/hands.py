@@ -33,7 +33,7 @@ from ..types import Hand, Roi
 from .base import Estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -118,23 +118,38 @@ class _Network:
         self._border = border
 
     def run(
-        self, picture: Picture, roi: Roi, times: FrameTimes, stage_name: str
-    ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.float64]]:
-        """Return the outputs on one region and ``image_from_input``."""
+        self, picture: Picture, rois: Sequence[Roi], times: FrameTimes, stage_name: str
+    ) -> Iterator[tuple[tuple[NDArray[Any], ...], NDArray[np.float64]]]:
+        """Yield the outputs on each region and ``image_from_input``; to be read before the next is asked for.
+
+        As many regions are looked at in one run as the model takes.
+        """
+        together = self.backend.max_batch
+        for start in range(0, len(rois), together):
+            affines = []
+            with stage("preprocess", times):
+                for item, roi in enumerate(rois[start : start + together]):
+                    affines.append(self._sample(picture, roi, item))
+            with stage(stage_name, times):
+                self.backend.submit(0, len(affines))
+                outputs = self.backend.wait(0)
+            for item, affine in enumerate(affines):
+                own = outputs if len(affines) == 1 else tuple(output[item : item + 1] for output in outputs)
+                yield own, affine
+
+    def _sample(self, picture: Picture, roi: Roi, item: int) -> NDArray[np.float64]:
+        """Bring a region into the network's memory; return ``image_from_input``."""
         input_from_image = input_from_roi(roi, (self.side, self.side), fit="letterbox")
         sampled = input_from_image.copy()
         sampled[:, 2] += _HALF_PX - input_from_image[:, :2].sum(axis=1) * _HALF_PX
-        with stage("preprocess", times):
-            preprocess(
-                picture,
-                input_from_image=sampled,
-                border=self._border,
-                layout=self._layout,
-                out=self.backend.input_buffer(0),
-            )
-        with stage(stage_name, times):
-            self.backend.submit(0)
-            return self.backend.wait(0), invert(input_from_image)
+        preprocess(
+            picture,
+            input_from_image=sampled,
+            border=self._border,
+            layout=self._layout,
+            out=self.backend.input_buffer(0, 0, item),
+        )
+        return invert(input_from_image)
 
 
 class HandsEstimator(Estimator):
@@ -188,7 +203,7 @@ class HandsEstimator(Estimator):
             return [_palm_as_hand(palm) for palm in self._detect(picture, times)[: self.options.max_hands]]
         if not self.options.tracking:
             self.reset()
-        seen = [self._look(picture, track.seen.next_roi, track, times) for track in self._tracker.active]
+        seen = self._look(picture, [(track.seen.next_roi, track) for track in self._tracker.active], times)
         observations = [one for one in seen if one is not None]
         if self._should_search(len(observations), len(seen)):
             self._since_detection = 0
@@ -225,7 +240,7 @@ class HandsEstimator(Estimator):
                 break
             if any(overlap(roi, hand.next_roi) > _SAME_REGION_IOU for hand in (*known, *found)):
                 continue
-            hand = self._look(picture, roi, None, times)
+            (hand,) = self._look(picture, [(roi, None)], times)
             if hand is not None and is_hand_like(hand.world):
                 found.append(hand)
         return found
@@ -234,24 +249,35 @@ class HandsEstimator(Estimator):
         """Return the palms in the whole picture, in its pixels, best first."""
         height, width = picture.height, picture.width
         whole = Roi(width / 2, height / 2, width, height)
-        outputs, image_from_input = self._palms.run(picture, whole, times, "detect")
+        ((outputs, image_from_input),) = self._palms.run(picture, [whole], times, "detect")
         with stage("joints", times):
             palms = decode_palms(*self._palm_reader.read(outputs), self.options.min_palm_score)
             return [_moved(palm, image_from_input) for palm in palms]
 
-    def _look(self, picture: Picture, roi: Roi, track: Track | None, times: FrameTimes) -> Observation | None:
-        """Look for one hand in one region."""
-        outputs, image_from_input = self._landmarks.run(picture, roi, times, "model")
-        with stage("joints", times):
-            landmarks = self._landmark_reader.read(outputs)
-            # Written so that a NaN is no hand either.
-            if not landmarks.presence >= self.options.min_presence or not np.isfinite(landmarks.points).all():
-                return None
-            right = 1.0 - landmarks.right if self.options.mirrored else landmarks.right
-            in_crop = landmarks.points[:, :2] / np.float32(self._landmarks.side)
-            keypoints = transform_points(image_from_input, landmarks.points[:, :2])
-            world = _turned(landmarks.world, roi.angle_rad)
-            return Observation(keypoints, in_crop, world, landmarks.presence, right, roi, track)
+    def _look(
+        self, picture: Picture, wanted: Sequence[tuple[Roi, Track | None]], times: FrameTimes
+    ) -> list[Observation | None]:
+        """Look for one hand in each region."""
+        seen: list[Observation | None] = []
+        results = self._landmarks.run(picture, [roi for roi, _ in wanted], times, "model")
+        for (roi, track), (outputs, image_from_input) in zip(wanted, results):
+            with stage("joints", times):
+                seen.append(self._observe(outputs, image_from_input, roi, track))
+        return seen
+
+    def _observe(
+        self, outputs: tuple[NDArray[Any], ...], image_from_input: NDArray[np.float64], roi: Roi, track: Track | None
+    ) -> Observation | None:
+        """Return the hand that the network has seen in a region."""
+        landmarks = self._landmark_reader.read(outputs)
+        # Written so that a NaN is no hand either.
+        if not landmarks.presence >= self.options.min_presence or not np.isfinite(landmarks.points).all():
+            return None
+        right = 1.0 - landmarks.right if self.options.mirrored else landmarks.right
+        in_crop = landmarks.points[:, :2] / np.float32(self._landmarks.side)
+        keypoints = transform_points(image_from_input, landmarks.points[:, :2])
+        world = _turned(landmarks.world, roi.angle_rad)
+        return Observation(keypoints, in_crop, world, landmarks.presence, right, roi, track)
 
     def _as_hand(self, track: Track, time_s: float, image_hw: tuple[int, int]) -> Hand:
         seen = track.seen

@@ -30,6 +30,7 @@ def open_estimator(
     options: Mapping[str, Any],
     world: WorldOptions | None = None,
     verified: bool = False,
+    crop: str = "cpu",
 ) -> Estimator:
     """Open the networks that a model names.
 
@@ -43,19 +44,31 @@ def open_estimator(
         To be closed by the caller.
     """
     world = world or WorldOptions()
+    if crop not in ("cpu", "vpc"):
+        raise ArgumentError(f"Pipeline: crop must be 'cpu' or 'vpc'; got {crop!r}")
     hands = find_hands_model(model, spec)
     if hands is not None:
         if verified and not (isinstance(model, str) and is_weights_name(model)):
             for path in (hands.palm, hands.landmarks):
                 require_verified(path, None)
         world.refuse(hands.name)
+        if crop == "vpc":
+            raise ArgumentError(f"Pipeline: crop='vpc' is for regions that stand upright; those of {hands.name} rotate")
         given = dict(options) if min_presence is None else {**options, "min_presence": min_presence}
         return HandsEstimator(hands, HandsOptions(**given), backend_options)
     if options:
         raise ArgumentError(
             f"Pipeline: {min(options)} is for hands models only ('hands', 'hands-lite', a folder); got model {model!r}"
         )
-    return RegionEstimator(model, spec, backend_options, min_presence, world, verified=verified)  # type: ignore[arg-type]
+    return RegionEstimator(
+        model,  # type: ignore[arg-type]
+        spec,
+        backend_options,
+        min_presence,
+        world,
+        verified=verified,
+        crop=crop,
+    )
 
 
 def find_hands_model(

@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..ascend.vpc import VpcCropper
 from ..backends import open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..backends import Backend, TensorInfo
+    from ..ascend.vpc import Area
+    from ..backends import Backend, InputBuffer, TensorInfo
     from ..models import ModelSpec
     from ..picture import Picture
     from ..timing import FrameTimes
@@ -47,6 +49,7 @@ class _Placement(NamedTuple):
     input_from_image: NDArray[np.float64]
     image_from_input: NDArray[np.float64]
     image_hw: tuple[int, int]
+    area: Area | None
 
 
 class _Pending:
@@ -64,10 +67,10 @@ class _Pending:
 
 
 class _Run(NamedTuple):
-    """The model at work on one region of one picture."""
+    """The model at work on one region of one picture, or on as many as it takes at once."""
 
     slot: int
-    placement: _Placement
+    placements: list[_Placement]
     pending: _Pending
     times: FrameTimes
 
@@ -86,6 +89,8 @@ class RegionEstimator(Estimator):
         See :class:`~handpose_native.Pipeline`.
     world : WorldOptions
         For models that give depths.
+    crop : {"cpu", "vpc"}
+        What brings regions to the size of the model's input.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class RegionEstimator(Estimator):
         world: WorldOptions,
         *,
         verified: bool = False,
+        crop: str = "cpu",
     ) -> None:
         self._backend, found = open_model(model, spec, backend_options)
         self.spec: ModelSpec = found
@@ -110,6 +116,8 @@ class RegionEstimator(Estimator):
             self._world = _open_world(found, self._backend, world)
             self._backend.select_outputs((*self._decoder.reads, *(self._world.reads if self._world else ())))
             self._image = prepare_inputs(found, self._backend)
+            device = backend_options.get("device_id") or 0
+            self._cropper = VpcCropper(device, self._input_hw) if crop == "vpc" else None
         except HandposeError:
             self._backend.close()
             raise
@@ -122,11 +130,17 @@ class RegionEstimator(Estimator):
 
     def begin(self, picture: Picture, time_s: float, rois: Sequence[Roi], times: FrameTimes) -> PendingHands:
         pending = _Pending(self)
-        for placement in self._place((picture.height, picture.width), tuple(rois)):
+        placements = self._place((picture.height, picture.width), tuple(rois))
+        together = self._backend.max_batch
+        for start in range(0, len(placements), together):
             if len(self._runs) == self._backend.slots:
                 self._collect()
-            self._submit(pending, picture, placement, times)
+            self._submit(pending, picture, placements[start : start + together], times)
         return pending
+
+    def see_through(self, world: WorldOptions) -> None:
+        if self._world is not None:
+            self._world.see_through(world)
 
     def reset(self) -> None:
         while self._runs:
@@ -135,36 +149,46 @@ class RegionEstimator(Estimator):
 
     def close(self) -> None:
         self._runs.clear()
+        if self._cropper is not None:
+            self._cropper.close()
         self._backend.close()
 
-    def _submit(self, pending: _Pending, picture: Picture, placement: _Placement, times: FrameTimes) -> None:
-        """Run the model on one region in the next slot."""
-        spec, slot = self.spec, self._next_slot
+    def _submit(self, pending: _Pending, picture: Picture, placements: list[_Placement], times: FrameTimes) -> None:
+        """Run the model on regions in the next slot."""
+        slot = self._next_slot
         with stage("preprocess", times):
-            preprocess(
-                picture,
-                input_from_image=placement.input_from_image,
-                filter=spec.filter,
-                border_value=spec.border_value,
-                channel_order=spec.channel_order,
-                layout=self._layout,
-                out=self._backend.input_buffer(slot, self._image),
-                **self._normalisation,
-            )
+            for item, placement in enumerate(placements):
+                self._prepare(picture, placement, self._backend.input_buffer(slot, self._image, item))
         # Noted before it is submitted, so that a run that is then interrupted is waited for in `reset`.
         self._next_slot = (slot + 1) % self._backend.slots
-        self._runs.append(_Run(slot, placement, pending, times))
+        self._runs.append(_Run(slot, placements, pending, times))
         pending.outstanding += 1
         with stage("model", times):
             try:
-                self._backend.submit(slot)
+                self._backend.submit(slot, len(placements))
             except Exception:
                 self._runs.pop()
                 pending.outstanding -= 1
                 raise
 
+    def _prepare(self, picture: Picture, placement: _Placement, buffer: InputBuffer) -> None:
+        """Bring one region into the model's memory."""
+        affine: NDArray[np.float64] | None = placement.input_from_image
+        if self._cropper is not None and placement.area is not None:
+            picture, affine = self._cropper.crop(picture, placement.area), None
+        preprocess(
+            picture,
+            input_from_image=affine,
+            filter=self.spec.filter,
+            border_value=self.spec.border_value,
+            channel_order=self.spec.channel_order,
+            layout=self._layout,
+            out=buffer,
+            **self._normalisation,
+        )
+
     def _collect(self) -> None:
-        """Wait for the oldest run and hand its hand over to whom it belongs."""
+        """Wait for the oldest run and hand its hands over to whom they belong."""
         run = self._runs[0]
         with stage("model", run.times):
             try:
@@ -176,13 +200,19 @@ class RegionEstimator(Estimator):
                 raise
         self._forget(run)
         with stage("joints", run.times):
-            points, scores, presence = self._decoder.decode(outputs)
-            if presence < self._min_presence:
-                return
-            keypoints = transform_points(run.placement.image_from_input, points)
-            world = self._world.place(keypoints, outputs, run.placement.image_hw) if self._world else None
-            hand = Hand(keypoints=keypoints, scores=scores, presence=presence, world=world, roi=run.placement.roi)
-            run.pending.hands.append(hand)
+            for item, placement in enumerate(run.placements):
+                is_alone = len(run.placements) == 1
+                own = outputs if is_alone else tuple(output[item : item + 1] for output in outputs)
+                run.pending.hands += self._hand(placement, own)
+
+    def _hand(self, placement: _Placement, outputs: tuple[NDArray[Any], ...]) -> list[Hand]:
+        """Return the hand in a region; none where its presence is too low."""
+        points, scores, presence = self._decoder.decode(outputs)
+        if presence < self._min_presence:
+            return []
+        keypoints = transform_points(placement.image_from_input, points)
+        world = self._world.place(keypoints, outputs, placement.image_hw) if self._world else None
+        return [Hand(keypoints=keypoints, scores=scores, presence=presence, world=world, roi=placement.roi)]
 
     def _forget(self, run: _Run) -> None:
         self._runs.popleft()
@@ -194,8 +224,10 @@ class RegionEstimator(Estimator):
             height, width = image_hw
             self._placements = []
             for roi in rois or (Roi(width / 2, height / 2, width, height),):
-                forward = input_from_roi(roi, self._input_hw, fit=self.spec.fit)
-                self._placements.append(_Placement(roi, forward, invert(forward), image_hw))
+                forward, area = input_from_roi(roi, self._input_hw, fit=self.spec.fit), None
+                if self._cropper is not None:
+                    area, forward = self._cropper.place(forward, image_hw)
+                self._placements.append(_Placement(roi, forward, invert(forward), image_hw, area))
             self._placed_for = (image_hw, rois)
         return self._placements
 

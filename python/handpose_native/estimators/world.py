@@ -73,6 +73,10 @@ class WorldReconstruction:
 
     def __init__(self, depths: DepthReader, options: WorldOptions) -> None:
         self._depths = depths
+        self.see_through(options)
+
+    def see_through(self, options: WorldOptions) -> None:
+        """Take what is known of camera and hand from now on."""
         self._intrinsics = options.intrinsics
         self._hand_scale_m = HAND_SCALE_M if options.hand_scale_m is None else options.hand_scale_m
         self._settled: tuple[tuple[int, int], Intrinsics] | None = None

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .samples import PIXEL_CENTRE
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["place_in_camera"]
-
-#: Intrinsics of data sets count pixel centres as whole numbers.
-_PIXEL_CENTRE = 0.5
 
 
 def place_in_camera(world: ArrayLike, keypoints: ArrayLike, intrinsics: ArrayLike) -> NDArray[np.float64]:
@@ -38,7 +37,7 @@ def place_in_camera(world: ArrayLike, keypoints: ArrayLike, intrinsics: ArrayLik
     linear in t, solved by least squares over all joints.
     """
     joints, camera = np.asarray(world, np.float64), np.asarray(intrinsics, np.float64)
-    seen = (np.asarray(keypoints, np.float64) - _PIXEL_CENTRE - camera[:2, 2]) / np.diagonal(camera)[:2]
+    seen = (np.asarray(keypoints, np.float64) - PIXEL_CENTRE - camera[:2, 2]) / np.diagonal(camera)[:2]
     factors = np.zeros((len(joints), 2, 3))
     factors[:, 0, 0] = factors[:, 1, 1] = 1.0
     factors[:, :, 2] = -seen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError
-from ..estimators import find_hands_model, open_estimator
+from ..estimators import WorldOptions, find_hands_model, open_estimator
 from ..picture import Picture
 from ..skeleton import NUM_JOINTS
 from ..timing import FrameTimes
@@ -119,7 +119,8 @@ def predict(
     -----
     A hands model may find several hands in a picture; they are paired with the annotated ones, the closest first. One
     that finds none there has missed the hand. A model that looks at a region always has an answer; its `min_presence`
-    is not used.
+    is not used. A model that gives depths sees each picture through the data set's own camera, where that is known, and
+    with its hand's scale; else through the usual one and with the mean of adults.
     """
     estimator = _opened(dataset, model, spec, {"threads": threads, **(backend_options or {})})
     try:
@@ -176,13 +177,19 @@ def _each(samples: Sequence[Sample], estimator: Estimator, region: float | str) 
         picture = Picture.from_bgr(read_image(path))
         longer = max(picture.height, picture.width)
         if region == PICTURE:
+            estimator.see_through(_world_of(samples[indices[0]]))
             hands = estimator.estimate(picture, 0.0, [], FrameTimes())
             matched = _matched(hands, [samples[index] for index in indices])
             yield from ((index, _Found(hand, longer)) for index, hand in zip(indices, matched))
             continue
         for index in indices:
+            estimator.see_through(_world_of(samples[index]))
             hands = estimator.estimate(picture, 0.0, [_square(samples[index], float(region))], FrameTimes())
             yield index, _Found(hands[0] if hands else None, longer)
+
+
+def _world_of(sample: Sample) -> WorldOptions:
+    return WorldOptions(sample.camera, sample.hand_scale_m)
 
 
 def _square(sample: Sample, scale: float) -> Roi:

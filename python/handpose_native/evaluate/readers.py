@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ArgumentError, VideoError
 from ..skeleton import NUM_JOINTS
 from ..video import natural_key
-from .samples import Dataset, Sample
+from .samples import PIXEL_CENTRE, Dataset, Sample
 
 if TYPE_CHECKING:
     import os
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "read_dataset"]
 
-#: The annotations count pixel centres as whole numbers, as OpenCV and Matplotlib do; this package counts corners.
-_PIXEL_CENTRE = 0.5
 #: RHD lists every finger from its tip to the palm: the place there of each joint here.
 _RHD_FROM_OURS = np.array([0, *(4 * finger + joint for finger in range(5) for joint in (4, 3, 2, 1))])
 _SPLITS = ("training", "evaluation")
@@ -114,9 +112,9 @@ def _read_freihand(folder: Path, split: str | None) -> Dataset:
     if not truth.is_file() and split == "training":
         raise VideoError(f"{truth}: there is no such file")
     # The truth of the evaluation split came out years after its pictures; without it there is still a submission.
-    joints = _numbers(truth, (NUM_JOINTS, 3)) if truth.is_file() else None
-    if joints is not None and len(joints) != len(cameras):
-        raise VideoError(f"{truth}: has {len(joints)} hands, but {split}_K.json has {len(cameras)} cameras")
+    joints = _of_each_hand(truth, (NUM_JOINTS, 3), len(cameras))
+    # With K, it is what FreiHAND lets a method know of a picture: the length of one bone.
+    scales = _of_each_hand(folder / f"{split}_scale.json", (), len(cameras))
     samples = []
     for index, camera in enumerate(cameras):
         where = joints[index] if joints is not None else None
@@ -127,14 +125,25 @@ def _read_freihand(folder: Path, split: str | None) -> Dataset:
                 handedness="right",  # left hands were mirrored by the authors
                 joints_m=where,
                 intrinsics=camera,
+                hand_scale_m=float(scales[index]) if scales is not None else None,
             )
         )
     return Dataset(f"freihand {split}", tuple(samples), whole_pictures=True)
 
 
+def _of_each_hand(file: Path, shape: tuple[int, ...], count: int) -> NDArray[np.float64] | None:
+    """Return numbers of every hand; None where there is no such file."""
+    if not file.is_file():
+        return None
+    values = _numbers(file, shape)
+    if len(values) != count:
+        raise VideoError(f"{file}: has {len(values)} hands, but there are {count} cameras")
+    return values
+
+
 def _projected(joints: NDArray[np.float64], camera: NDArray[np.float64]) -> NDArray[np.float64]:
     homogeneous = joints @ camera.T
-    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:] + _PIXEL_CENTRE)
+    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:] + PIXEL_CENTRE)
 
 
 def _read_coco(file: Path, format: str, images: Path) -> Dataset:
@@ -198,7 +207,7 @@ def _annotated(
     triples = np.asarray(keypoints, np.float64).reshape(NUM_JOINTS, 3)
     visible = triples[:, 2] > 0
     if visible.any():
-        points = np.where(visible[:, None], triples[:, :2] + _PIXEL_CENTRE, np.nan)
+        points = np.where(visible[:, None], triples[:, :2] + PIXEL_CENTRE, np.nan)
         side = handedness if handedness in ("left", "right") else None
         yield Sample(image, points, visible, _box(box), side, joints_m, intrinsics)
 
@@ -221,7 +230,7 @@ def _handpose_x_samples(folder: Path) -> Iterator[Sample]:
             for one in document["info"] if document else []:
                 left, top, right, bottom = (float(number) for number in one["bbox"])
                 points = [(one["pts"][str(joint)]["x"], one["pts"][str(joint)]["y"]) for joint in range(NUM_JOINTS)]
-                keypoints = np.asarray(points, np.float64) + np.array([left, top]) + _PIXEL_CENTRE
+                keypoints = np.asarray(points, np.float64) + np.array([left, top]) + PIXEL_CENTRE
                 yield Sample(
                     file.with_suffix(".jpg"), keypoints, box_xywh=_box((left, top, right - left, bottom - top))
                 )

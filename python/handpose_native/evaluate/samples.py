@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..camera import Intrinsics
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["Dataset", "Sample"]
+__all__ = ["PIXEL_CENTRE", "Dataset", "Sample"]
+
+#: Data sets count pixel centres as whole numbers, as OpenCV and Matplotlib do; this package counts from the corners.
+PIXEL_CENTRE = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Sample:
         In metres, in the camera's frame: x right, y down, z forward.
     intrinsics : ndarray, float64, shape (3, 3), or None
         Of the camera, for coordinates that count pixel centres as whole numbers.
+    hand_scale_m : float or None
+        Metres from the base of the middle finger to its next joint, where the data set tells them beside the truth.
     """
 
     image: Path
@@ -44,6 +51,16 @@ class Sample:
     handedness: str | None = None
     joints_m: NDArray[np.float64] | None = None
     intrinsics: NDArray[np.float64] | None = None
+    hand_scale_m: float | None = None
+
+    @property
+    def camera(self) -> Intrinsics | None:
+        """`intrinsics` for coordinates as this package counts them; None where they are not known."""
+        if self.intrinsics is None:
+            return None
+        matrix = self.intrinsics.copy()
+        matrix[:2, 2] += PIXEL_CENTRE
+        return Intrinsics(matrix)  # type: ignore[arg-type]
 
     @property
     def hand_box(self) -> tuple[float, float, float, float] | None:

@@ -178,7 +178,8 @@ def _check_spec_place(conversion: Conversion) -> None:
     place = conversion.spec_path
     if conversion.spec is not None and place.is_file() and not _is_there(conversion):
         raise ArgumentError(
-            f"convert: {place} holds another spec than {conversion.output.name} needs; give the output another name"
+            f"convert: {place} holds another spec than {conversion.output.name} needs; give the output another name, "
+            "or leave the spec out"
         )
 
 

@@ -87,7 +87,9 @@ def compare_with_network(network: Any, model: Any, spec: ModelSpec) -> dict[str,
     return differences
 
 
-def check_difference(name: str, wanted: NDArray[Any], given: NDArray[Any], limit: float) -> float:
+def check_difference(
+    name: str, wanted: NDArray[Any], given: NDArray[Any], limit: float, where: str = "from the original"
+) -> float:
     """Return the largest absolute difference of two arrays, if it is within a limit.
 
     Parameters
@@ -98,6 +100,8 @@ def check_difference(name: str, wanted: NDArray[Any], given: NDArray[Any], limit
         Of one shape.
     limit : float
         What the difference may be.
+    where : str
+        Of what it is one, for messages.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def check_difference(name: str, wanted: NDArray[Any], given: NDArray[Any], limit
         raise ModelError(f"export: output {name!r} must have shape {wanted.shape}; got {given.shape}")
     difference = float(np.abs(wanted.astype(np.float64) - given).max())
     if not difference <= limit:
-        raise ModelError(f"export: output {name!r} differs by {difference:.3g} from the original; at most {limit:.3g}")
+        raise ModelError(f"export: output {name!r} differs by {difference:.3g} {where}; at most {limit:.3g}")
     return difference
 
 

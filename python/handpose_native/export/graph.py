@@ -137,9 +137,9 @@ class GraphWriter:
         import onnx
         from onnx import helper
 
-        graph = helper.make_graph(
-            self._nodes, self.name, self._inputs, self._outputs, initializer=list(self._constants.values())
-        )
+        used = {name for node in self._nodes for name in node.input}
+        constants = [one for name, one in self._constants.items() if name in used]
+        graph = helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, initializer=constants)
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", self._opset)],

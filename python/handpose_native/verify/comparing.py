@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .forms import Form, Seen
@@ -22,6 +24,7 @@ class Comparison:
     ----------
     a : Form
         The first form; what its network means by a grey level is the measure of the inputs.
+    tolerance : Tolerance
 
     Attributes
     ----------
@@ -31,20 +34,39 @@ class Comparison:
         Largest difference of an output on the last picture.
     """
 
-    def __init__(self, a: Form) -> None:
+    def __init__(self, a: Form, tolerance: Tolerance) -> None:
         scale, _, std = a.normalisation
+        self._a, self._tolerance = a, tolerance
         self._grey_per_value = np.abs(std / scale)[:, None, None]
         self._bytes_equal: bool | None = True
         self._grey: list[tuple[float, float]] = []
         self._outputs: dict[tuple[str, str], list[tuple[float, float, float, float]]] = {}
         self._shapes: dict[str, list[int]] = {}
         self.distances_px: list[NDArray[np.float64]] = []
+        self._judged_px: list[NDArray[np.float64]] = []
+        self._ambiguous: list[NDArray[np.bool_]] = []
+        self._input_moves_px: list[NDArray[np.float64]] = []
         self.last_output_difference = 0.0
         self._found = 0
 
-    def add(self, one: Seen, two: Seen) -> None:
-        """Take in what both forms made of one picture."""
+    def add(self, one: Seen, two: Seen, on_one_input: tuple[Seen, Seen]) -> None:
+        """Take in what both forms made of one picture.
+
+        Parameters
+        ----------
+        one, two : Seen
+            Each with the input that it was given.
+        on_one_input : (Seen, Seen)
+            What both return for the coarser of these inputs; `one` and `two` where it cannot be given to both.
+        """
         self._add_input(one, two)
+        self._add_outputs(*on_one_input)
+        self._add_joints(*on_one_input)
+        for own, other in zip((one, two), on_one_input):
+            if own is not other and own.points is not None and other.points is not None:
+                self._input_moves_px.append(_distances(own.points, other.points))
+
+    def _add_outputs(self, one: Seen, two: Seen) -> None:
         self.last_output_difference = 0.0
         for name, other in pair_outputs(one, two):
             first = one.outputs[name].astype(np.float64).ravel()
@@ -54,9 +76,22 @@ class Comparison:
             self._outputs.setdefault((name, other), []).append(row)
             self._shapes[name] = list(one.outputs[name].shape)
             self.last_output_difference = max(self.last_output_difference, row[0])
-        if one.points is not None and two.points is not None:
-            self._found += int(np.isfinite(one.points).all(axis=1).sum())
-            self.distances_px.append(_distances(one.points, two.points))
+
+    def _add_joints(self, one: Seen, two: Seen) -> None:
+        if one.points is None or two.points is None:
+            return
+        self._found += int(np.isfinite(one.points).all(axis=1).sum())
+        away = _distances(one.points, two.points)
+        self.distances_px.append(away)
+        peaks = self._a.peak_places(one, self._tolerance.output_max)
+        if peaks is None:
+            self._judged_px.append(away)
+            self._ambiguous.append(np.zeros(len(away), bool))
+            return
+        # A joint is right at any place where the first form's map could have its peak.
+        to_nearest = np.maximum(_nearest(peaks.places, two.points) - self._a.within_pixel_px, 0.0)
+        self._judged_px.append(np.fmin(away, to_nearest))
+        self._ambiguous.append(peaks.several)
 
     def _add_input(self, one: Seen, two: Seen) -> None:
         if one.written.dtype != two.written.dtype or one.written.shape != two.written.shape:
@@ -67,7 +102,7 @@ class Comparison:
             away = np.abs(one.values - two.values) * self._grey_per_value
             self._grey.append((float(away.max()), float(away.mean())))
 
-    def figures(self, tolerance: Tolerance) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """Return all figures as plain values.
 
         Returns
@@ -76,9 +111,11 @@ class Comparison:
             ``input``: ``bytes_equal`` (None where dtype or layout differ), ``max_grey`` and ``mean_grey`` (None where a
             quantised input holds other numbers). ``outputs``, a list: ``name``, ``other_name``, ``shape``, ``max_abs``,
             ``mean_abs``, ``cosine`` (the smallest of a picture), ``peak`` (the largest absolute value of the first
-            form). ``joints``, None for models without: ``found`` (how many the first form has), ``max_px``,
-            ``mean_px``, ``quantile``, ``quantile_px``, ``per_joint_mean_px`` and ``per_joint_max_px``, in pixels of the
-            input.
+            form). ``joints``, None for models without, in pixels of the input: ``found`` (how many the first form
+            has), ``max_px``, ``mean_px``, ``judged_max_px`` (to the nearest place that the first form's map allows),
+            ``ambiguous`` (of how many the map has several peaks that could be its largest), ``input_max_px`` and
+            ``input_mean_px`` (how far the coarser input alone moves them in one form; None where the inputs are the
+            same), ``per_joint_max_px``, ``per_joint_mean_px`` and ``per_joint_ambiguous``.
         """
         grey = np.array(self._grey)
         exact = 0.0 if self._bytes_equal else None
@@ -89,7 +126,7 @@ class Comparison:
                 "mean_grey": float(grey[:, 1].mean()) if len(grey) else exact,
             },
             "outputs": [self._output(names, np.array(rows)) for names, rows in self._outputs.items()],
-            "joints": self._joints(tolerance.joint_quantile),
+            "joints": self._joints(),
         }
 
     def _output(self, names: tuple[str, str], rows: NDArray[np.float64]) -> dict[str, Any]:
@@ -103,19 +140,21 @@ class Comparison:
             "peak": float(rows[:, 3].max()),
         }
 
-    def _joints(self, quantile: float) -> dict[str, Any] | None:
+    def _joints(self) -> dict[str, Any] | None:
         if not self.distances_px:
             return None
-        away = np.stack(self.distances_px)
+        away, ambiguous, moves = np.stack(self.distances_px), np.stack(self._ambiguous), np.array(self._input_moves_px)
         return {
             "found": self._found,
             "max_px": float(away.max()),
             "mean_px": float(away.mean()),
-            "quantile": quantile,
-            # A joint that counts, not one in between: the next larger where the share is not whole.
-            "quantile_px": float(np.sort(away, axis=None)[int(np.ceil(quantile * away.size)) - 1]),
-            "per_joint_mean_px": away.mean(axis=0).tolist(),
+            "judged_max_px": float(np.max(self._judged_px)),
+            "ambiguous": int(ambiguous.sum()),
+            "input_max_px": float(moves.max()) if len(moves) else None,
+            "input_mean_px": float(moves.mean()) if len(moves) else None,
             "per_joint_max_px": away.max(axis=0).tolist(),
+            "per_joint_mean_px": away.mean(axis=0).tolist(),
+            "per_joint_ambiguous": ambiguous.sum(axis=0).tolist(),
         }
 
 
@@ -164,6 +203,12 @@ def _distances(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np
     return np.asarray(away)
 
 
+def _nearest(places: Sequence[NDArray[np.float64]], points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how far each point is from the nearest of its places; NaN where there is none."""
+    away = [np.linalg.norm(some - point, axis=1) for some, point in zip(places, points)]
+    return np.array([one.min() if len(one) else np.nan for one in away])
+
+
 def judge(figures: dict[str, Any], tolerance: Tolerance, side_px: int) -> list[str]:
     """Return what is beyond the limits, one sentence each; empty where the forms agree."""
     failures = []
@@ -178,9 +223,8 @@ def judge(figures: dict[str, Any], tolerance: Tolerance, side_px: int) -> list[s
             failures.append(f"output {row['name']} has cosine {row['cosine']:.6f}, less than {tolerance.cosine_min}")
     joints = figures["joints"]
     limit_px = tolerance.joint_share * side_px
-    if joints is not None and not joints["quantile_px"] <= limit_px:
-        share = f"{tolerance.joint_quantile:.0%} of the joints" if tolerance.joint_quantile < 1 else "the joints"
-        failures.append(f"{share} are up to {joints['quantile_px']:.3g} px apart, more than {limit_px:.3g}")
+    if joints is not None and not joints["judged_max_px"] <= limit_px:
+        failures.append(f"joints are up to {joints['judged_max_px']:.3g} px apart, more than {limit_px:.3g}")
     if joints is not None and not joints["found"]:
         failures.append("no joint was found on any picture, which proves nothing: give other ones with --inputs")
     if not figures["outputs"] and joints is None:

@@ -14,6 +14,7 @@ from ..geometry import input_from_roi, invert
 from ..models import KNOWN_MODELS, LandmarkReader, ModelSpec, check_input, find_spec, make_decoder
 from ..models.manifest import digest_of_file, digest_of_spec
 from ..preprocess import preprocess
+from .rivals import SUBPIXEL_METHODS, peak_places
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..backends import Backend
     from ..picture import Picture
     from ..types import Roi
+    from .rivals import PeakPlaces
 
 __all__ = ["CHECKPOINT_SUFFIXES", "Form", "Seen", "open_checkpoint", "open_form"]
 
@@ -56,6 +58,10 @@ class Seen(NamedTuple):
     outputs: dict[str, NDArray[Any]]
     points: NDArray[np.float32] | None
     image_from_input: NDArray[np.float64]
+
+    def has_input_of(self, other: Seen) -> bool:
+        """Tell whether both networks were given the same numbers."""
+        return self.values is not None and other.values is not None and np.array_equal(self.values, other.values)
 
 
 class Form:
@@ -113,11 +119,45 @@ class Form:
             out=buffer,
             **self._left,
         )
+        return self._run(buffer, invert(forward))
+
+    def look_at_input_of(self, other: Seen) -> Seen:
+        """Run the model on the very numbers that another form was given, which its input can hold."""
+        buffer: Any = self._backend.input_buffer(0, self._image)
+        assert other.values is not None
+        buffer.array[...] = other.values.transpose(0, 2, 3, 1) if self._layout == "NHWC" else other.values
+        return self._run(buffer, other.image_from_input)
+
+    def _run(self, buffer: Any, image_from_input: NDArray[np.float64]) -> Seen:
         written = np.array(buffer.array)
         self._backend.submit(0)
         results = self._backend.wait(0)
         outputs = {info.name.split(":")[0]: np.array(one) for info, one in zip(self._backend.outputs, results)}
-        return Seen(self._normalised(written), written, outputs, self._points(results), invert(forward))
+        return Seen(self._normalised(written), written, outputs, self._points(results), image_from_input)
+
+    def peak_places(self, seen: Seen, share: float) -> PeakPlaces | None:
+        """Return where the peaks of the maps could be: see :func:`~handpose_native.verify.rivals.peak_places`.
+
+        Parameters
+        ----------
+        seen : Seen
+            Of this form.
+        share : float
+            What values may be off by, in parts of 1 or of the largest value.
+        """
+        if self._decoder is None or self.spec is None:
+            return None
+        maps = seen.outputs[self._backend.outputs[self._decoder.reads[0]].name.split(":")[0]]
+        error = share * max(1.0, float(np.nan_to_num(np.abs(maps)).max()))
+        return peak_places(self.spec, maps[0], self.input_hw, error)
+
+    @property
+    def within_pixel_px(self) -> float:
+        """How far from the centre of its pixel a peak may be read: half a pixel of a map, in pixels of the input."""
+        if self._decoder is None or self.spec is None or self.spec.method not in SUBPIXEL_METHODS:
+            return 0.0
+        map_hw = self._backend.outputs[self._decoder.reads[0]].shape[2:]
+        return 0.5 * max(side / size for side, size in zip(self.input_hw, map_hw))
 
     def _normalised(self, written: NDArray[Any]) -> NDArray[np.float64] | None:
         values = written.astype(np.float64)

@@ -20,27 +20,24 @@ class Tolerance:
     cosine_min : float
         Smallest cosine between the raw outputs of one picture.
     joint_share : float
-        Distance of a joint, in parts of the input's longer side.
-    joint_quantile : float
-        The share of all joints that must lie within it.
+        Distance of a joint, in parts of the input's longer side: of every joint.
     """
 
     input_grey: float
     output_max: float
     cosine_min: float
     joint_share: float
-    joint_quantile: float
 
 
 #: Limits by precision; the page "Verify" of the documentation says what each is made of, and what was measured.
 PRECISIONS: dict[str, Tolerance] = {
     # The same bytes go in. Sums of a convolution differ by their order: some units of 2**-24 per layer.
-    "fp32": Tolerance(1e-3, 1e-5, 0.999999, 0.01 / 128, 1.0),
-    # An input rounded to 11 bits is off by up to 0.06 grey levels; every layer rounds again. A map with two peaks of
-    # nearly one height may give the other one, so a few joints may be anywhere.
-    "fp16": Tolerance(0.1, 2e-2, 0.9995, 0.5 / 128, 0.95),
-    # As fp16, and half a grey level for the rounding to bytes.
-    "aipp": Tolerance(0.51, 3e-2, 0.999, 0.5 / 128, 0.95),
+    "fp32": Tolerance(1e-3, 1e-5, 0.999999, 0.01 / 128),
+    # Half a step of fp16 is 2**-11 of a number at most, and no number is of more than 255 grey levels. Outputs and
+    # joints: twice the largest difference of any network that was exported, with every layer rounded to fp16.
+    "fp16": Tolerance(255 * 2**-11, 2.5e-2, 0.9995, 1 / 128),
+    # Half a grey level for the rounding to bytes. Both networks then get these bytes, which AIPP normalises in fp16.
+    "aipp": Tolerance(0.51, 3.5e-2, 0.9995, 1 / 128),
     # 8 bits for weights and values between layers; not measured here.
-    "int8": Tolerance(1.01, 0.25, 0.98, 2.5 / 128, 0.9),
+    "int8": Tolerance(1.01, 0.25, 0.98, 2.5 / 128),
 }

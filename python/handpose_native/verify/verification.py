@@ -105,13 +105,18 @@ def _number(value: float | None) -> str:
 
 def _joint_lines(joints: dict[str, Any]) -> list[str]:
     lines = [f"{'joints, px of the input':<24}{_number(joints['max_px'])}{_number(joints['mean_px'])}"]
-    if joints["quantile"] < 1:
+    if joints["ambiguous"]:
+        several = f"ambiguous, with several peaks in their maps: {joints['ambiguous']}"
+        lines.append(f"{'  from the nearest peak':<24}{_number(joints['judged_max_px'])}   {several}")
+    if joints["input_max_px"] is not None:
+        moves = (joints["input_max_px"], joints["input_mean_px"])
         lines.append(
-            f"{'  ' + format(joints['quantile'], '.0%') + ' of them within':<24}{_number(joints['quantile_px'])}"
+            f"{'  moved by the input':<24}{''.join(map(_number, moves))}   what its rounding alone does, in one form"
         )
-    lines += ["", f"{'joint':<24}{'max px':>11}{'mean px':>11}"]
-    rows = zip(JOINT_NAMES, joints["per_joint_max_px"], joints["per_joint_mean_px"])
-    return lines + [f"{name:<24}{_number(worst)}{_number(mean)}" for name, worst, mean in rows]
+    lines += ["", f"{'joint':<24}{'max px':>11}{'mean px':>11}{'ambiguous':>11}"]
+    rows = zip(JOINT_NAMES, *(joints[f"per_joint_{what}"] for what in ("max_px", "mean_px", "ambiguous")))
+    table = (f"{name:<24}{_number(worst)}{_number(mean)}{count or '':>11}" for name, worst, mean, count in rows)
+    return lines + [line.rstrip() for line in table]
 
 
 def _input_line(row: dict[str, Any]) -> str:
@@ -163,21 +168,22 @@ def verify_forms(
     chosen = _precision(a, b) if precision is None else precision
     if chosen not in PRECISIONS:
         raise ArgumentError(f"verify: precision must be one of {', '.join(PRECISIONS)}; got {chosen!r}")
-    comparison = Comparison(a)
+    tolerance = PRECISIONS[chosen]
+    comparison = Comparison(a, tolerance)
     worst: list[tuple[float, int, WorstFrame]] = []
     count = 0
     for count, picture in enumerate(pictures, 1):
         where = roi or Roi(picture.width / 2, picture.height / 2, picture.width, picture.height)
         one, two = a.look(picture, where), b.look(picture, where)
-        comparison.add(one, two)
-        frame = _frame(count - 1, picture, one, two, comparison)
+        on_one_input = _on_one_input(a, b, one, two)
+        comparison.add(one, two, on_one_input)
+        frame = _frame(count - 1, picture, *on_one_input, comparison)
         heapq.heappush(worst, (frame.badness, -frame.frame_index, frame))
         if len(worst) > _KEPT_FRAMES:
             heapq.heappop(worst)
     if count == 0:
         raise ArgumentError(f"verify: there is no picture in {source}")
-    tolerance = PRECISIONS[chosen]
-    figures = comparison.figures(tolerance)
+    figures = comparison.figures()
     failures = judge(figures, tolerance, max(a.input_hw))
     values = {
         "schema": MANIFEST_SCHEMA,
@@ -194,6 +200,16 @@ def verify_forms(
         "figures": _finite(figures),
     }
     return Verification(values, tuple(frame for *_, frame in sorted(worst, key=lambda one: one[:2], reverse=True)))
+
+
+def _on_one_input(a: Form, b: Form, one: Seen, two: Seen) -> tuple[Seen, Seen]:
+    """Return what both make of the coarser of their inputs, so that only what the networks do is compared."""
+    if one.values is None or two.values is None or one.has_input_of(two):
+        return one, two
+    finer = max((a, b), key=lambda form: np.dtype(form.dtype).itemsize)  # of two alike the first form
+    if finer.dtype == "uint8":
+        return one, two
+    return (a.look_at_input_of(two), two) if finer is a else (one, b.look_at_input_of(one))
 
 
 def _precision(a: Form, b: Form) -> str:

@@ -13,7 +13,7 @@ from ..picture import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DecodedPicture", "PictureReader"]
+__all__ = ["DecodedPicture", "PictureReader", "colors_of", "planar"]
 
 #: FFmpeg's names of formats whose planes the kernels read, and ours; the "j" ones have the full range.
 _PLANE_FORMATS = {"yuv420p": "yuv420p", "yuvj420p": "yuv420p", "nv12": "nv12"}
@@ -22,6 +22,12 @@ _PLANE_FORMATS = {"yuv420p": "yuv420p", "yuvj420p": "yuv420p", "nv12": "nv12"}
 _MATRICES = {1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601"}
 #: AVColorRange: full ("JPEG").
 _FULL_RANGE = 2
+
+
+def colors_of(av_frame: Any) -> tuple[str | None, bool]:
+    """Return a decoded picture's matrix, None where the kernels do not know it, and whether its range is full."""
+    is_full = av_frame.color_range == _FULL_RANGE or av_frame.format.name.startswith("yuvj")
+    return _MATRICES.get(int(av_frame.colorspace)), is_full
 
 
 class DecodedPicture(Picture):
@@ -37,18 +43,25 @@ class DecodedPicture(Picture):
 
     def __init__(self, av_frame: Any, reader: PictureReader) -> None:
         pixel_format = _PLANE_FORMATS[av_frame.format.name]
-        is_full = av_frame.color_range == _FULL_RANGE or av_frame.format.name.startswith("yuvj")
-        super().__init__(
-            _planes(av_frame, pixel_format),
-            pixel_format,
-            _MATRICES[int(av_frame.colorspace)],
-            "full" if is_full else "limited",
-        )
+        matrix, is_full = colors_of(av_frame)
+        assert matrix is not None  # else it is converted
+        super().__init__(_planes(av_frame, pixel_format), pixel_format, matrix, "full" if is_full else "limited")
         self.av_frame = av_frame
         self._reader = reader
 
     def _converted(self) -> NDArray[np.uint8]:
         return self._reader.to_bgr(self.av_frame)
+
+
+def planar(picture: Picture) -> Any:
+    """Return a copy of an ``nv12`` picture as a frame of FFmpeg's in ``yuv420p``."""
+    import av
+
+    frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+    luma, chroma = picture.planes
+    for plane, values in zip(_planes(frame, "yuv420p"), (luma, chroma[..., 0], chroma[..., 1])):
+        np.copyto(plane, values)
+    return frame
 
 
 class PictureReader:
@@ -75,8 +88,8 @@ class PictureReader:
         planes_wanted : bool
             Whether YUV planes may stay as they are.
         """
-        name, matrix = av_frame.format.name, int(av_frame.colorspace)
-        if planes_wanted and name in _PLANE_FORMATS and matrix in _MATRICES:
+        matrix, _ = colors_of(av_frame)
+        if planes_wanted and av_frame.format.name in _PLANE_FORMATS and matrix is not None:
             return DecodedPicture(self._copy(av_frame), self)
         return Picture.from_bgr(self.to_bgr(av_frame))
 

@@ -20,7 +20,7 @@ from .conversion import PictureReader
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["StreamSource"]
 
@@ -65,7 +65,8 @@ class StreamSource(Source):
             is_large = context.width * context.height > _ONE_THREAD_PIXELS
             self._stream.thread_type = "AUTO" if is_large else "SLICE"
             self._reader = PictureReader()
-            self._pictures = self._decoded()
+            self._demuxed = container.demux(self._stream)
+            self._pictures = self._decoded(self._demuxed)
             first = next(self._pictures, None)
             if first is None:
                 raise VideoError(f"{name}: no frame can be read from it{self._why_empty()}") from self._stopped_by
@@ -83,8 +84,8 @@ class StreamSource(Source):
         super().__init__(SourceInfo(name, kind, width, height, Fraction(rate) if rate else None, count, live, details))
 
     @classmethod
-    def from_file(cls, path: Path) -> StreamSource:
-        """Open a local file.
+    def from_file(cls, path: Path, **options: Any) -> StreamSource:
+        """Open a local file; options are those of the class.
 
         Raises
         ------
@@ -97,11 +98,11 @@ class StreamSource(Source):
             container = _open(f"file:{path}")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{path}: {_why_not_opened(path, error)}") from error
-        return cls(container, str(path), "video", path)
+        return cls(container, str(path), "video", path, **options)
 
     @classmethod
-    def from_address(cls, address: str) -> StreamSource:
-        """Open an address, such as ``rtsp://`` or ``http://``; RTSP goes over TCP.
+    def from_address(cls, address: str, **options: Any) -> StreamSource:
+        """Open an address, such as ``rtsp://`` or ``http://``; RTSP goes over TCP. Options are those of the class.
 
         Raises
         ------
@@ -110,25 +111,25 @@ class StreamSource(Source):
         """
         av = _import_av()
         name = _USER_AND_PASSWORD.sub("", address)
-        options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+        transport = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
         try:
-            container = _open(address, options=options, timeout=(NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S))
+            container = _open(address, options=transport, timeout=(NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S))
         except av.error.ExitError as error:  # what FFmpeg says when PyAV interrupts it
             raise VideoError(f"{name}: no answer within {NETWORK_TIMEOUT_S:g} s") from error
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{name}: cannot be opened: {reason_of(error)}") from error
-        return cls(container, name, "stream")
+        return cls(container, name, "stream", **options)
 
-    def _decoded(self) -> Iterator[Any]:
+    def _decoded(self, packets: Iterable[Any]) -> Iterator[Any]:
         """Yield the decoded frames; damaged packets are counted, and an error of reading ends it and is kept."""
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in packets:
                 self._packets += packet.size > 0
                 if packet.is_corrupt:
                     self.damaged += 1
                     continue
                 try:
-                    frames = packet.decode()
+                    frames = self._decode(packet)
                 except self._errors as error:
                     self.damaged += 1
                     logger.debug("%s: packet %d: %s", self._name, self._packets - 1, reason_of(error))
@@ -137,7 +138,17 @@ class StreamSource(Source):
         except self._errors as error:
             self._stopped_by = error
             with contextlib.suppress(*self._errors):
-                yield from self._stream.codec_context.decode(None)
+                yield from self._decode_rest()
+
+    def _decode(self, packet: Any) -> list[Any]:
+        """Return what a packet brings, the rest with the empty one at the end."""
+        frames: list[Any] = packet.decode()
+        return frames
+
+    def _decode_rest(self) -> list[Any]:
+        """Return what is left where the end was not reached."""
+        frames: list[Any] = self._stream.codec_context.decode(None)
+        return frames
 
     def _frames(self) -> Iterator[Frame]:
         picture, self._first = self._first, None

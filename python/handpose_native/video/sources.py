@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, VideoError
+from .ascend import AscendSource, device_of
 from .base import IMAGE_SUFFIXES, Source, as_rate
 from .cameras import CameraSettings, CameraSource
 from .files import StreamSource
@@ -42,6 +43,7 @@ def open_source(
     loop: bool = False,
     reconnect: bool | None = None,
     camera: CameraSettings | None = None,
+    decoder: str = "cpu",
 ) -> Source:
     """Open anything that frames can come from.
 
@@ -66,6 +68,10 @@ def open_source(
         sends JPEG pictures over ``http``; not for cameras. Opening for the first time is never repeated.
     camera : CameraSettings, optional
         What to ask a local camera for.
+    decoder : {"cpu", "ascend", "ascend:N"}
+        ``"ascend"``: files of H.264 and H.265, and MJPEG from files, addresses and local cameras, are decoded by the
+        media engines of an Ascend board or card, VDEC and JPEGD (of device 0, or N), into pictures that ``preprocess``
+        reads where they are. What they cannot decode is an error; nothing is decoded by the CPU instead.
 
     Returns
     -------
@@ -79,15 +85,20 @@ def open_source(
     DTypeError, ArgumentError
         If `source` is of no such kind.
     MissingDependencyError
-        If PyAV or OpenCV is needed and not installed.
+        If PyAV or OpenCV is needed and not installed, or pyACL for `decoder`.
+    DeviceError
+        If the board has no such engine, or it fails.
     """
     rate = as_rate("open_source", fps)
+    device = device_of(decoder)
+    if device is not None and not isinstance(source, (str, os.PathLike, int, np.integer)):
+        raise ArgumentError(f"open_source: decoder={decoder!r} is for files, addresses and cameras")
     if isinstance(source, Source):
         opened = source
     elif isinstance(source, (int, np.integer)) and not isinstance(source, bool):
-        opened = _open_lasting(lambda: CameraSource(int(source), camera), reconnect or False)
+        opened = _open_camera(int(source), reconnect, camera, device)
     elif isinstance(source, (str, os.PathLike)):
-        opened = _open_text(os.fspath(source), rate, reconnect, camera)
+        opened = _open_text(os.fspath(source), rate, reconnect, camera, device)
     elif isinstance(source, (bytes, dict)) or not isinstance(source, (np.ndarray, Iterable)):
         raise DTypeError(
             "open_source: source must be a path, an address, a camera's number, an array or an iterable of arrays; "
@@ -99,26 +110,34 @@ def open_source(
         if opened.info.is_live or not isinstance(source, (str, os.PathLike)):
             opened.close()
             raise ArgumentError(f"open_source: loop is for files; got {opened.info.name}, which cannot begin again")
-        opened = LoopingSource(opened, lambda: _open_text(os.fspath(source), rate, reconnect, camera))
+        opened = LoopingSource(opened, lambda: _open_text(os.fspath(source), rate, reconnect, camera, device))
     return RealtimeSource(opened) if realtime and not opened.info.is_live else opened
 
 
-def _open_text(text: str, rate: Fraction, reconnect: bool | None, camera: CameraSettings | None) -> Source:
+def _open_text(
+    text: str, rate: Fraction, reconnect: bool | None, camera: CameraSettings | None, device: int | None
+) -> Source:
+    videos, options = (StreamSource, {}) if device is None else (AscendSource, {"device": device})
     if _ADDRESS.match(text):
-        return _open_lasting(lambda: StreamSource.from_address(text), reconnect)
+        return _open_lasting(lambda: videos.from_address(text, **options), reconnect)
     path = Path(text)
     if text.startswith("/dev/") or (text.isdecimal() and not path.exists()):
-        device = int(text) if text.isdecimal() else text
-        return _open_lasting(lambda: CameraSource(device, camera), reconnect or False)
-    if path.is_dir():
-        return ImageSource(find_images(path), name=text, rate=rate)
-    if path.exists():
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            return ImageSource([path], name=text, rate=rate)
-        return StreamSource.from_file(path)
-    if _PATTERN.search(text):
-        return ImageSource(find_images(text), name=text, rate=rate)
-    raise VideoError(f"{text}: no such file")
+        return _open_camera(int(text) if text.isdecimal() else text, reconnect, camera, device)
+    if path.exists() and not path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES:
+        return videos.from_file(path, **options)
+    if not (path.exists() or _PATTERN.search(text)):
+        raise VideoError(f"{text}: no such file")
+    if device is not None:
+        raise ArgumentError(f"open_source: decoder='ascend' is for videos and cameras; {text} are picture files")
+    if path.is_file():
+        return ImageSource([path], name=text, rate=rate)
+    return ImageSource(find_images(path if path.is_dir() else text), name=text, rate=rate)
+
+
+def _open_camera(
+    camera: int | str, reconnect: bool | None, settings: CameraSettings | None, device: int | None
+) -> Source:
+    return _open_lasting(lambda: CameraSource(camera, settings, device), reconnect or False)
 
 
 def _open_lasting(open_it: Callable[[], Source], reconnect: bool | None) -> Source:

@@ -24,17 +24,22 @@ def _read_file(path: str) -> bytes:
         raise AclError(code, f"{path}: {error}") from None
 
 
-def _read_memory(pointer: int, size: int) -> bytes:
+def _read_memory(pointer: int, size: int) -> tuple[bytes, Block | None]:
+    """Return the bytes, and the block of the runtime's that they are in, if any."""
     if not pointer or not size:
         raise AclError(codes.INVALID_PARAM, "the model's pointer is null or its size 0")
     block = memory.block_of(pointer, size, "the model's bytes")
     if block is not None and block.trapping:
         raise emulator.breach(25, f"the model's bytes must be in host memory, they are in {block.describe()}")
-    return read(pointer, size)
+    return read(pointer, size), block
 
 
-def _load(data: bytes, name: str, lent: tuple[int, int, int, int] | None = None) -> tuple[int, int]:
+def _load(
+    data: bytes, name: str, lent: tuple[int, int, int, int] | None = None, source: Block | None = None
+) -> tuple[int, int]:
     om = Om.from_bytes(data)
+    if source is not None and any(model.source is source for model in emulator.models.values()):
+        raise AclError(codes.GE_LOAD_REPEATED, f"a model was loaded from {source.describe()} and is not unloaded")
     if om.soc != emulator.profile.soc:
         raise AclError(codes.RT_SOC_MISMATCH, f"built for {om.soc}, this is {emulator.profile.soc}")
     blocks: list[Block] = []
@@ -50,7 +55,7 @@ def _load(data: bytes, name: str, lent: tuple[int, int, int, int] | None = None)
             if block is None or not block.on_device or size < need:
                 raise AclError(codes.INVALID_PARAM, f"{what}: {need} bytes of device memory expected, got {size}")
             blocks.append(block)
-    model = Model(om, name or om.name, blocks)
+    model = Model(om, name or om.name, blocks, source)
     with emulator.lock:
         for block in blocks:
             block.users += 1
@@ -64,7 +69,8 @@ def load_from_file(path: str) -> tuple[int, int]:
 
 @api("mdl.load_from_mem", "pp", returns=(0, RET), context=True, callback_safe=False, fails_with=_LOAD)
 def load_from_mem(pointer: int, size: int) -> tuple[int, int]:
-    return _load(_read_memory(pointer, size), "")
+    data, source = _read_memory(pointer, size)
+    return _load(data, "", source=source)
 
 
 @api("mdl.load_from_file_with_mem", "spppp", returns=(0, RET), context=True, callback_safe=False, fails_with=_LOAD)
@@ -76,7 +82,8 @@ def load_from_file_with_mem(path: str, work: int, work_size: int, weight: int, w
 def load_from_mem_with_mem(
     pointer: int, size: int, work: int, work_size: int, weight: int, weight_size: int
 ) -> tuple[int, int]:
-    return _load(_read_memory(pointer, size), "", (work, work_size, weight, weight_size))
+    data, source = _read_memory(pointer, size)
+    return _load(data, "", (work, work_size, weight, weight_size), source)
 
 
 @api("mdl.query_size", "s", returns=(0, 0, RET), fails_with=_LOAD)
@@ -87,7 +94,7 @@ def query_size(path: str) -> tuple[int, int, int]:
 
 @api("mdl.query_size_from_mem", "pp", returns=(0, 0, RET), fails_with=_LOAD)
 def query_size_from_mem(pointer: int, size: int) -> tuple[int, int, int]:
-    om = Om.from_bytes(_read_memory(pointer, size))
+    om = Om.from_bytes(_read_memory(pointer, size)[0])
     return om.work_size, om.weight_size, codes.SUCCESS
 
 
@@ -146,14 +153,15 @@ def set_config_opt(handle: int, attribute: int, value: Any) -> int:
 def load_with_config(handle: int) -> tuple[int, int]:
     values = emulator.find(handle, Config).values
     kind = values.get(_TYPE)
+    source: Block | None = None
     if kind in (_FROM_FILE, _FROM_FILE_WITH_MEM) and _PATH in values:
         path = values[_PATH]
         data, name = _read_file(path), Path(path).stem
     elif kind in (_FROM_MEM, _FROM_MEM_WITH_MEM):
-        data, name = _read_memory(values.get(_ADDRESS, 0), values.get(_SIZE, 0)), ""
+        (data, source), name = _read_memory(values.get(_ADDRESS, 0), values.get(_SIZE, 0)), ""
     else:
         raise AclError(codes.INVALID_PARAM, f"load type {kind} with attributes {sorted(values)}")
     if kind in (_FROM_FILE, _FROM_MEM):
-        return _load(data, name)
+        return _load(data, name, source=source)
     work, work_size, weight, weight_size = (values.get(key, 0) for key in (_WORK, _WORK_SIZE, _WEIGHT, _WEIGHT_SIZE))
-    return _load(data, name, (work, work_size, weight, weight_size))
+    return _load(data, name, (work, work_size, weight, weight_size), source)

@@ -67,9 +67,10 @@ class Model(Handle):
 
     kind = "model"
 
-    def __init__(self, om: Om, name: str, blocks: list[Block]) -> None:
+    def __init__(self, om: Om, name: str, blocks: list[Block], source: Block | None = None) -> None:
         super().__init__()
         self.om, self.name = om, name
+        self.source = source  # the runtime's memory that it was loaded from
         self.context: Context = emulator.context()
         self.gear = om.largest_gear
         self.blocks = blocks  # workspace and weights that the program lent

@@ -88,6 +88,30 @@ def test_rule_30_models_from_memory_and_with_lent_memory(board):
     board.ok(acl.rt.free(blocks[0]))
 
 
+def test_rule_30_the_same_memory_is_not_loaded_twice(board):
+    acl = board.acl
+    board.start()
+    data = np.frombuffer(Path(board.om()).read_bytes(), np.uint8)
+    blocks = [board.ok(acl.rt.malloc_host(data.size)) for _ in range(2)]
+    for block in blocks:
+        ctypes.memmove(block, data.ctypes.data, data.size)
+    model = board.ok(acl.mdl.load_from_mem(blocks[0], data.size))
+    other = board.ok(acl.mdl.load_from_mem(blocks[1], data.size))
+    assert acl.mdl.load_from_mem(blocks[0], data.size) == (0, 145009)
+    assert acl.mdl.load_from_mem_with_mem(blocks[0], data.size, 0, 0, 0, 0) == (0, 145009)
+    config = acl.mdl.create_config_handle()
+    for attribute, value in ((1, 3), (3, blocks[0]), (4, data.size)):
+        board.ok(acl.mdl.set_config_opt(config, attribute, value))
+    assert acl.mdl.load_with_config(config) == (0, 145009)
+    board.ok(acl.mdl.unload(model))
+    model = board.ok(acl.mdl.load_with_config(config))
+    board.ok(acl.mdl.destroy_config_handle(config))
+    for loaded in (model, other):
+        board.ok(acl.mdl.unload(loaded))
+    for block in blocks:
+        board.ok(acl.rt.free_host(block))
+
+
 def test_rule_31_model_ids_that_are_not_loaded(board):
     acl = board.acl
     model, _, _, inputs, outputs = board.ready()

@@ -12,13 +12,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, DeviceMemoryError, MissingDependencyError
-from .acl_codes import OUT_OF_MEMORY, REPEATED_FINALIZE, REPEATED_INIT, describe_code
+from .codes import OUT_OF_MEMORY, REPEATED_FINALIZE, REPEATED_INIT, describe_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
-__all__ = ["AclDevice", "AclLibrary", "acquire_device", "interrupts_held"]
+__all__ = ["AclDevice", "AclLibrary", "Holdings", "acquire_device", "interrupts_held"]
 
 logger = logging.getLogger(__name__)
 
@@ -210,6 +211,64 @@ class AclDevice:
                 logger.warning("at exit: %s", error)
 
 
+class Holdings:
+    """What one user has on a device; given back once, in the reverse order of its making, at the latest at exit.
+
+    Attributes
+    ----------
+    library : AclLibrary
+        From `made_on` on.
+    keep : ExitStack
+        Takes over what is made.
+    """
+
+    library: AclLibrary
+
+    def __init__(self) -> None:
+        self.keep = ExitStack()
+        self._device: AclDevice | None = None
+
+    @contextmanager
+    def made_on(self, index: int) -> Iterator[None]:
+        """Make things in this block, on the device, with its context; where that fails all is given back.
+
+        Ctrl-C waits for the end of the block. Raises as :func:`acquire_device`.
+        """
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            with interrupts_held():
+                self._device = acquire_device(index, id(self), self.close)
+                self.library = self._device.library
+                with self._device.current():
+                    yield
+            undo.pop_all()
+
+    def current(self) -> AbstractContextManager[None]:
+        """Make the context the thread's own for a while; see :meth:`AclDevice.current`.
+
+        Raises
+        ------
+        DeviceError
+            Also after `close`.
+        """
+        if self._device is None:
+            raise DeviceError("the device was given back already")
+        return self._device.current()
+
+    def close(self) -> None:
+        """Give everything back; does nothing the second time, nor in a forked process, where it is the parent's."""
+        with interrupts_held():
+            device, self._device = self._device, None
+            resources = self.keep.pop_all()
+            if device is None or not device.is_usable():
+                return
+            with ExitStack() as last:  # all of it, whatever fails
+                last.callback(device.release, id(self))
+                last.callback(resources.close)  # what is left where the context could not be set
+                with device.current():
+                    resources.close()
+
+
 _FORKED = (
     "this process was made by fork after the ACL runtime was started, and a forked process cannot use it: start "
     "processes with multiprocessing's 'spawn', or open models after the fork only"
@@ -311,8 +370,9 @@ def _context_to_keep(library: AclLibrary) -> int:
 
 def _import_acl() -> Any:
     need = (
-        "acl (pyACL) is needed to run .om models; it comes with Huawei's CANN, not from pip: install CANN and source "
-        "its set_env.sh, as in 'source /usr/local/Ascend/ascend-toolkit/set_env.sh', with a Python that it supports"
+        "acl (pyACL) is needed to use an Ascend NPU; it comes with Huawei's CANN, not from pip: install CANN and "
+        "source its set_env.sh, as in 'source /usr/local/Ascend/ascend-toolkit/set_env.sh', with a Python that it "
+        "supports"
     )
     try:
         import acl

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["OUT_OF_MEMORY", "REPEATED_FINALIZE", "REPEATED_INIT", "UNFIT_MODEL", "AclCode", "describe_code"]
+__all__ = [
+    "JPEG_NOT_SUPPORTED",
+    "OUT_OF_MEMORY",
+    "REPEATED_FINALIZE",
+    "REPEATED_INIT",
+    "REPORT_TIMEOUTS",
+    "UNFIT_MODEL",
+    "AclCode",
+    "describe_code",
+]
 
 
 class AclCode(NamedTuple):
@@ -94,6 +103,9 @@ CODES: dict[int, AclCode] = {
 
 REPEATED_INIT = 100002
 REPEATED_FINALIZE = 100037
+#: Codes by which waiting for a report says that none came.
+REPORT_TIMEOUTS = frozenset({107019, 107020, 507012})
+JPEG_NOT_SUPPORTED = 148052
 #: Codes that say that memory has run out.
 OUT_OF_MEMORY = frozenset({200000, 207001, 207018})
 #: Codes by which loading says that the file is the matter, not the device.
