@@ -29,6 +29,8 @@ inline Float8 operator*(Float8 a, Float8 b) { return {_mm256_mul_ps(a.v, b.v)}; 
 
 // a > b ? a : b in each lane, so b where either is NaN.
 inline Float8 larger(Float8 a, Float8 b) { return {_mm256_max_ps(a.v, b.v)}; }
+// The larger in each lane; where one is NaN that or the other, which costs no more here.
+inline Float8 larger_or_nan(Float8 a, Float8 b) { return larger(a, b); }
 // a < b ? a : b in each lane.
 inline Float8 smaller(Float8 a, Float8 b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Float8 square_root(Float8 a) { return {_mm256_sqrt_ps(a.v)}; }

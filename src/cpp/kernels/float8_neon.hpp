@@ -37,6 +37,8 @@ inline Float8 operator*(Float8 a, Float8 b) { return {vmulq_f32(a.low, b.low), v
 inline Float8 larger(Float8 a, Float8 b) {
   return {vbslq_f32(vcgtq_f32(a.low, b.low), a.low, b.low), vbslq_f32(vcgtq_f32(a.high, b.high), a.high, b.high)};
 }
+// The larger in each lane, NaN where either is; of zeros either.
+inline Float8 larger_or_nan(Float8 a, Float8 b) { return {vmaxq_f32(a.low, b.low), vmaxq_f32(a.high, b.high)}; }
 // a < b ? a : b in each lane.
 inline Float8 smaller(Float8 a, Float8 b) {
   return {vbslq_f32(vcltq_f32(a.low, b.low), a.low, b.low), vbslq_f32(vcltq_f32(a.high, b.high), a.high, b.high)};
@@ -51,7 +53,7 @@ inline int first_equal(Float8 a, Float8 value) {
   return lanes == 0 ? 8 : __builtin_ctzll(lanes) / 8;
 }
 
-// The larger of the lanes, none of them NaN; of zeros either.
+// The largest of the lanes, NaN where one is; of zeros either.
 inline float largest_lane(Float8 a) { return vmaxvq_f32(vmaxq_f32(a.low, a.high)); }
 
 // The sum of the lanes: i + (i + 4) first, then i + (i + 2), then the last two.

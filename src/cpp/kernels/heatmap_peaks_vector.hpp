@@ -24,20 +24,27 @@ Float8 load_some(const Stored* from, std::int32_t count, float rest) {
 
 Float8 mass(Float8 value) { return larger(value, zero8()); }
 
-// The largest of the values that are numbers, minus infinity where none is.
-template <typename Stored>
-float largest_of(const Stored* values, std::int32_t count) {
+// The largest of the values by kLarger.
+template <Float8 (*kLarger)(Float8, Float8), typename Stored>
+float largest_by(const Stored* values, std::int32_t count) {
   Float8 most[4] = {all(kNone), all(kNone), all(kNone), all(kNone)};
   std::int32_t x = 0;
   for (; x + 4 * kStep <= count; x += 4 * kStep) {
-    for (std::int32_t k = 0; k < 4; ++k) most[k] = larger(load8(values + x + k * kStep), most[k]);
+    for (std::int32_t k = 0; k < 4; ++k) most[k] = kLarger(load8(values + x + k * kStep), most[k]);
   }
-  for (; x + kStep <= count; x += kStep) most[0] = larger(load8(values + x), most[0]);
+  for (; x + kStep <= count; x += kStep) most[0] = kLarger(load8(values + x), most[0]);
   if (x < count) {
     const Float8 rest = x == 0 ? load_some(values, count, kNone) : load8(values + count - kStep);
-    most[1] = larger(rest, most[1]);
+    most[1] = kLarger(rest, most[1]);
   }
-  return largest_lane(larger(larger(most[0], most[1]), larger(most[2], most[3])));
+  return largest_lane(kLarger(kLarger(most[0], most[1]), kLarger(most[2], most[3])));
+}
+
+// The largest of the values that are numbers, minus infinity where none is.
+template <typename Stored>
+float largest_of(const Stored* values, std::int32_t count) {
+  const float most = largest_by<larger_or_nan>(values, count);
+  return most == most ? most : largest_by<larger>(values, count);
 }
 
 // The same, or, where nothing is above `best`, any value that is not either: that is known sooner of half floats.

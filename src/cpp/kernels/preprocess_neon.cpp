@@ -1,6 +1,8 @@
 // The rows of preprocess with NEON.
 #include <arm_neon.h>
 
+#include <type_traits>
+
 #include "neon_words.hpp"
 #include "preprocess_rotated.hpp"
 #include "preprocess_taps.hpp"
@@ -30,15 +32,17 @@ struct Neon {
   HANDPOSE_INLINE static Float multiply(Float a, Float b) {
     return {{vmulq_f32(a.val[0], b.val[0]), vmulq_f32(a.val[1], b.val[1])}};
   }
+  // Of numbers; a zero may get the other sign.
   HANDPOSE_INLINE static Float clamp(Float v, Float low, Float high) {
-    return {{clamp_four(v.val[0], low.val[0], high.val[0]), clamp_four(v.val[1], low.val[1], high.val[1])}};
+    return {{vminq_f32(vmaxq_f32(v.val[0], low.val[0]), high.val[0]),
+             vminq_f32(vmaxq_f32(v.val[1], low.val[1]), high.val[1])}};
   }
   HANDPOSE_INLINE static Float load(const float* from) { return {{vld1q_f32(from), vld1q_f32(from + 4)}}; }
   HANDPOSE_INLINE static void store(Float v, float* to) {
     vst1q_f32(to, v.val[0]);
     vst1q_f32(to + 4, v.val[1]);
   }
-  // The weights of the first taps of outputs 0 to 7, then those of the second taps of 4 to 7 and 0 to 3; see add_taps.
+  // The weights of the first taps of outputs 0 to 7, then those of the second taps of 4 to 7 and 0 to 3; see sample_eight.
   HANDPOSE_INLINE static Int load_pairs(const std::int16_t* pairs) {
     const int16x8x2_t taps = vld2q_s16(pairs);
     return {{vreinterpretq_s32_s16(taps.val[0]), vreinterpretq_s32_s16(swap_halves(taps.val[1]))}};
@@ -67,7 +71,7 @@ struct Neon {
     return {{words, words}};
   }
   HANDPOSE_INLINE static Int double_words(Int low) {
-    const int16x8_t words = vmovn_high_s32(vmovn_s32(low.val[0]), low.val[1]);
+    const int16x8_t words = lower_words(low.val[0], low.val[1]);
     return {{vreinterpretq_s32_s16(words), vreinterpretq_s32_s16(swap_halves(words))}};
   }
   HANDPOSE_INLINE static Int scale_pairs(Int pairs, Int share) {
@@ -79,7 +83,7 @@ struct Neon {
 
   // The weights of the second taps, 0..2^14 -> of both, as BlockWeights has them.
   HANDPOSE_INLINE static Int weight_pairs(Int second) {
-    const int16x8_t seconds = vmovn_high_s32(vmovn_s32(second.val[1]), second.val[0]);
+    const int16x8_t seconds = lower_words(second.val[1], second.val[0]);
     const int16x8_t firsts = vsubq_s16(vdupq_n_s16(1 << 14), swap_halves(seconds));
     return {{vreinterpretq_s32_s16(firsts), vreinterpretq_s32_s16(seconds)}};
   }
@@ -223,21 +227,20 @@ struct Neon {
   HANDPOSE_INLINE static void sample_eight(const BlockTaps& taps, const BlockWeights<Neon>& w, Int* components) {
     const Window row0 = load_window(taps.row0 + taps.offsets[0]), row1 = load_window(taps.row1 + taps.offsets[0]);
     for (int c = 0; c < kChannels; ++c) {
-      uint32x4_t sums[2] = {vdupq_n_u32(0), vdupq_n_u32(0)};
-      add_taps<0>(row0, row1, vld1q_u8(taps.shuffles + 16 * c), w, sums);
-      add_taps<1>(row0, row1, vld1q_u8(taps.shuffles + 16 * (kChannels + c)), w, sums);
-      for (int half = 0; half < 2; ++half) components[c].val[half] = vreinterpretq_s32_u32(sums[half]);
+      const uint8x16_t first = vld1q_u8(taps.shuffles + 16 * c),
+                       second = vld1q_u8(taps.shuffles + 16 * (kChannels + c));
+      const uint16x8_t first_above = look_up(row0, first), first_below = look_up(row1, first);
+      const uint16x8_t second_above = look_up(row0, second), second_below = look_up(row1, second);
+      uint32x4_t low = multiply_half<0>(first_above, words_of(w.above.val[0]));
+      uint32x4_t high = multiply_half<1>(first_above, words_of(w.above.val[0]));
+      low = add_half<0>(low, first_below, words_of(w.below.val[0]));
+      high = add_half<1>(high, first_below, words_of(w.below.val[0]));
+      low = add_half<1>(low, second_above, words_of(w.above.val[1]));
+      high = add_half<0>(high, second_above, words_of(w.above.val[1]));
+      low = add_half<1>(low, second_below, words_of(w.below.val[1]));
+      high = add_half<0>(high, second_below, words_of(w.below.val[1]));
+      components[c] = {{vreinterpretq_s32_u32(low), vreinterpretq_s32_u32(high)}};
     }
-  }
-
-  // Adds the first (kTap 0) or the second taps of eight outputs.
-  template <int kTap>
-  HANDPOSE_INLINE static void add_taps(const Window& row0, const Window& row1, uint8x16_t places,
-                                       const BlockWeights<Neon>& w, uint32x4_t* sums) {
-    const uint16x8_t above = look_up(row0, places), below = look_up(row1, places);
-    const uint16x8_t weights_above = words_of(w.above.val[kTap]), weights_below = words_of(w.below.val[kTap]);
-    sums[kTap] = add_half<0>(add_half<0>(sums[kTap], above, weights_above), below, weights_below);
-    sums[1 - kTap] = add_half<1>(add_half<1>(sums[1 - kTap], above, weights_above), below, weights_below);
   }
 
   // Outputs 0 to 3, or 4 to 7.
@@ -256,6 +259,7 @@ struct Neon {
     }
   }
 
+  // The same; channel c has bytes c and kChannels + c at each place.
   template <int kChannels, int kHalf>
   HANDPOSE_INLINE static void sample_four_apart(const std::uint8_t* row0, const std::uint8_t* row1,
                                                 const std::int32_t* at, const BlockWeights<Neon>& w, Int* components) {
@@ -264,10 +268,17 @@ struct Neon {
                      second_above = four_twice<1 - kHalf>(w.above.val[1]);
     const uint16x8_t first_below = four_twice<kHalf>(w.below.val[0]),
                      second_below = four_twice<1 - kHalf>(w.below.val[1]);
-    uint32x4_t sums[3] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-    add_bytes<kChannels>(above, first_above, second_above, sums);
-    add_bytes<kChannels>(below, first_below, second_below, sums);
-    for (int c = 0; c < kChannels; ++c) components[c].val[kHalf] = vreinterpretq_s32_u32(sums[c]);
+    const auto blend = [&](auto channel) {
+      constexpr int kFirst = decltype(channel)::value, kSecond = kFirst + kChannels;
+      uint32x4_t sum = multiply_half<kFirst % 2>(above.two[kFirst / 2], first_above);
+      sum = add_half<kSecond % 2>(sum, above.two[kSecond / 2], second_above);
+      sum = add_half<kFirst % 2>(sum, below.two[kFirst / 2], first_below);
+      sum = add_half<kSecond % 2>(sum, below.two[kSecond / 2], second_below);
+      components[kFirst].val[kHalf] = vreinterpretq_s32_u32(sum);
+    };
+    blend(std::integral_constant<int, 0>{});
+    if constexpr (kChannels > 1) blend(std::integral_constant<int, 1>{});
+    if constexpr (kChannels > 2) blend(std::integral_constant<int, 2>{});
   }
 
   template <int kHalf>
@@ -288,19 +299,10 @@ struct Neon {
              vreinterpretq_u16_u8(vzip1q_u8(last, zero))}};
   }
 
-  // Channel c has bytes c and kChannels + c.
-  template <int kChannels>
-  HANDPOSE_INLINE static void add_bytes(const Bytes& bytes, uint16x8_t first, uint16x8_t second, uint32x4_t* sums) {
-    sums[0] = add_byte<kChannels>(add_byte<0>(sums[0], bytes, first), bytes, second);
-    if (kChannels > 1) sums[1] = add_byte<kChannels + 1>(add_byte<1>(sums[1], bytes, first), bytes, second);
-    if (kChannels > 2) sums[2] = add_byte<kChannels + 2>(add_byte<2>(sums[2], bytes, first), bytes, second);
-  }
-  template <int kByte>
-  HANDPOSE_INLINE static uint32x4_t add_byte(uint32x4_t sum, const Bytes& bytes, uint16x8_t weights) {
-    return add_half<kByte % 2>(sum, bytes.two[kByte / 2 % 3], weights);
-  }
-
   HANDPOSE_INLINE static int16x8_t swap_halves(int16x8_t v) { return vextq_s16(v, v, 4); }
+  HANDPOSE_INLINE static int16x8_t lower_words(int32x4_t a, int32x4_t b) {
+    return vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+  }
 
   HANDPOSE_INLINE static float32x4_t clamp_four_levels(float32x4_t v) {
     const int32x4_t bits = vmaxq_s32(vreinterpretq_s32_f32(v), vdupq_n_s32(0));
@@ -312,11 +314,6 @@ struct Neon {
   }
   HANDPOSE_INLINE static int32x4_t subtract_four(int32x4_t a, int32x4_t b) {
     return vreinterpretq_s32_s16(vsubq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
-  }
-
-  // Not vminq and vmaxq: they give a zero of either sign the other one's.
-  HANDPOSE_INLINE static float32x4_t clamp_four(float32x4_t v, float32x4_t low, float32x4_t high) {
-    return vbslq_f32(vcltq_f32(v, low), low, vbslq_f32(vcgtq_f32(v, high), high, v));
   }
 
   HANDPOSE_INLINE static uint16x8_t halves(Float v) {

@@ -27,16 +27,16 @@ class PlaneMap {
   using Float = typename V::Float;
 
   explicit PlaneMap(const Plane& plane)
-      : width_(plane.width),
-        height_(plane.height),
+      : across_(plane.width),
+        down_(plane.height),
         pitch_(static_cast<std::int32_t>(plane.pitch_bytes)),
         last_load_(static_cast<std::int32_t>(plane_end(plane) - last_row(plane) - kTapBytes)) {}
 
   // From coordinates in the plane.
   HANDPOSE_INLINE void locate(Float plane_x, Float plane_y, BlockPlace<V>* place) const {
     typename V::Int column, row;
-    const Float fx = split(plane_x, width_, &column);
-    const Float fy = split(plane_y, height_, &row);
+    const Float fx = split(plane_x, across_, &column);
+    const Float fy = split(plane_y, down_, &row);
     place->weights = weigh_rows<V>(V::weight_pairs(V::round(V::multiply(fx, V::all(16384.0f)))),
                                    V::double_words(V::at_most(V::round(V::multiply(fy, V::all(32768.0f))), 32767)));
     place->readable = V::store_offsets(V::template offsets<kChannels>(row, pitch_, column), last_load_, place->offsets);
@@ -48,15 +48,24 @@ class PlaneMap {
     return plane.data + (plane.height > 1 && plane.pitch_bytes > 0 ? plane.pitch_bytes : 0);
   }
 
+  // An axis with `size` samples.
+  struct Axis {
+    explicit Axis(std::int32_t size)
+        : last(V::all(static_cast<float>(size - 1))), last_first(size > 1 ? size - 2 : 0) {}
+
+    Float last;
+    std::int32_t last_first;
+  };
+
   // A coordinate -> the first of the two samples round it, and how far on from there it is.
-  HANDPOSE_INLINE static Float split(Float coordinate, std::int32_t size, typename V::Int* first) {
-    const Float position =
-        V::clamp(V::subtract(coordinate, V::all(0.5f)), V::all(0.0f), V::all(static_cast<float>(size - 1)));
-    *first = V::at_most(V::truncate(position), size > 1 ? size - 2 : 0);
+  HANDPOSE_INLINE static Float split(Float coordinate, const Axis& axis, typename V::Int* first) {
+    const Float position = V::clamp(V::subtract(coordinate, V::all(0.5f)), V::all(0.0f), axis.last);
+    *first = V::at_most(V::truncate(position), axis.last_first);
     return V::subtract(position, V::to_float(*first));
   }
 
-  std::int32_t width_, height_, pitch_, last_load_;
+  Axis across_, down_;
+  std::int32_t pitch_, last_load_;
 };
 
 // Samples one plane.
