@@ -127,10 +127,12 @@ TEST_CASE("tables kept from the call before change nothing") {
     for (int change = 0; change < 4; ++change) {  // nothing but one of the things that tables depend on
       REQUIRE(preprocess_workspace_bytes(image, c.params, c.tensor) <= std::size_t{1} << 20);
       const KernelTable& level = levels[random.integer(0, static_cast<std::int32_t>(count) - 1)];
+      const KernelTable& other = levels[random.integer(0, static_cast<std::int32_t>(count) - 1)];
       CAPTURE(round);
       CAPTURE(change);
       CHECK(run(level, image, c, &kept) == run(level, image, c));
       CHECK(run(level, image, c, &kept) == run(level, image, c));
+      CHECK(run(other, image, c, &kept) == run(level, image, c));
       if (change == 0) c.params.border = c.params.border == Border::kConstant ? Border::kReplicate : Border::kConstant;
       if (change == 1) c.tensor.width += 1;
       if (change == 2) (random.integer(0, 1) == 0 ? c.params.image_from_input.x0 : c.params.image_from_input.yy) += 0.7;

@@ -68,7 +68,7 @@ class LinearRow {
     row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
     down_ = V::all_words(y_axis.down[y]);
     last_load_ = plane_end(plane_) - (row0_ > row1_ ? row0_ : row1_) - V::kLoadBytes;
-    ahead_ = plane_.row(y_axis.start[y + 2 < y_axis.end ? y + 2 : y]) - row0_;
+    ahead_ = plane_.row(y_axis.start[y + 1 < y_axis.end ? y + 1 : y]) - row0_;
   }
 
   // Whether no load of any block reaches beyond the plane.
@@ -76,25 +76,32 @@ class LinearRow {
 
   // The block from column x on.
   template <int kGroup>
-  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
-    // Rows lie too far apart for the CPU to foresee the next ones; a block spans a few cache lines at most.
-    for (int i = 0; i < V::kBlock; i += kChannels == 3 ? 4 : 8) {
+  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, const BlockWeights<V>& weights,
+                              typename V::Int* components) const {
+    // Rows lie too far apart for the CPU to foresee the next ones; so many outputs share a cache line.
+    constexpr int kStep = kChannels != 3 ? 8 : kGroup < V::most_group(3) ? 2 : 4;
+    for (int i = 0; i < V::kBlock; i += kStep) {
       __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
       __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
     }
-    sample_taps<kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights(x), components);
+    sample_taps<kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights, components);
   }
 
   // The same where loads may reach too far.
   template <int kGroup>
   void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
     if (offsets_[x] <= last_load_ && offsets_[x + V::kBlock - 1] <= last_load_) {
-      return sample<kGroup>(x, shuffles, components);
+      return sample<kGroup>(x, shuffles, weights(x), components);
     }
     std::int32_t first_taps[V::kBlock];
     for (std::int32_t i = 0; i < V::kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
     CopiedTaps<V> copy{};
     sample_taps<1>(copy_taps<V, kChannels>(row0_, row1_, first_taps, plane_.width, &copy), weights(x), components);
+  }
+
+  // Of the block from column x on.
+  HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
+    return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
   }
 
  private:
@@ -107,10 +114,6 @@ class LinearRow {
     }
   }
 
-  HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
-    return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
-  }
-
   const Plane& plane_;
   const AxisTable& x_axis_;
   const std::int32_t* offsets_;
@@ -119,7 +122,7 @@ class LinearRow {
   const std::uint8_t* row1_;
   typename V::Int down_;
   std::ptrdiff_t last_load_;  // offset from which a load just does not reach beyond the plane
-  std::ptrdiff_t ahead_;      // to the row that the output after the next one takes
+  std::ptrdiff_t ahead_;      // to the row that the next output takes
 };
 
 template <typename V, int kChannels, typename Sink>
@@ -151,11 +154,32 @@ HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::i
   if (row.readable()) {
     for (; x + V::kBlock <= end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
       typename V::Int components[3];
-      row.template sample<kGroup>(x, shuffles, components);
+      row.template sample<kGroup>(x, shuffles, row.weights(x), components);
       write_sums<V, kChannels>(sink, x, V::kBlock, components);
     }
   }
   if (x < end) sample_rest<V, kChannels, kGroup, Sink>(row, sink, x, end, shuffles);
+}
+
+// Rows of two planes of one size, to rows of floats: the weights are worked out once.
+template <typename V, int kGroup>
+HANDPOSE_INLINE void sample_chroma(const PreprocessPlan& plan, std::int32_t y) {
+  const AxisTable& axis = plan.x[1];
+  const LinearRow<V, 1> rows[2] = {{plan, 1, y}, {plan, 2, y}};
+  const LevelsSink<V, 1> sinks[2] = {LevelsSink<V, 1>(plan.levels + 1), LevelsSink<V, 1>(plan.levels + 2)};
+  const unsigned char* shuffles = axis.shuffles;
+  std::int32_t x = axis.begin;
+  const std::int32_t end = axis.end;
+  if (rows[0].readable() && rows[1].readable()) {
+    for (; x + V::kBlock <= end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
+      const BlockWeights<V> weights = rows[0].weights(x);
+      typename V::Int sums[2];
+      for (int i = 0; i < 2; ++i) rows[i].template sample<kGroup>(x, shuffles, weights, sums + i);
+      for (int i = 0; i < 2; ++i) write_sums<V, 1>(sinks[i], x, V::kBlock, sums + i);
+    }
+  }
+  if (x == end) return;
+  for (int i = 0; i < 2; ++i) sample_rest<V, 1, kGroup, LevelsSink<V, 1>>(rows[i], sinks[i], x, end, shuffles);
 }
 
 template <typename V>
@@ -167,13 +191,9 @@ struct LinearRows {
   void with_writer() const {
     if (plan.source.planes[0].channels == 3) return run<V::most_group(3), Writer>();
     for (std::int32_t y = begin; y < end; ++y) {
-      for (int i = 0; i < plane_count(plan.source.format); ++i) {
-        if (plan.source.planes[i].channels == 1) {
-          sample_to_levels<1, V::most_group(1)>(i, y);
-        } else {
-          sample_to_levels<2, V::most_group(2)>(i, y);
-        }
-      }
+      sample_to_levels<1, V::most_group(1)>(0, y);
+      if (plan.source.format == PixelFormat::kNv12) sample_to_levels<2, V::most_group(2)>(1, y);
+      if (plan.source.format == PixelFormat::kYuv420p) sample_chroma_to_levels<V::most_group(1)>(y);
       write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end}, kPerSum);
     }
   }
@@ -195,6 +215,14 @@ struct LinearRows {
       }
     }
     sample_linear<V, kChannels, kGroup>(plan, plane, y, LevelsSink<V, kChannels>(plan.levels + plane));
+  }
+
+  template <int kGroup>
+  HANDPOSE_NOINLINE void sample_chroma_to_levels(std::int32_t y) const {
+    if constexpr (kGroup > 1) {
+      if (plan.x[1].group < kGroup) return sample_chroma_to_levels<fewer(1, kGroup)>(y);
+    }
+    sample_chroma<V, kGroup>(plan, y);
   }
 
   static constexpr int fewer(int channels, int group) { return group > V::least_group(channels) ? group / 2 : 1; }
