@@ -42,7 +42,8 @@ struct Neon {
     vst1q_f32(to, v.val[0]);
     vst1q_f32(to + 4, v.val[1]);
   }
-  // The weights of the first taps of outputs 0 to 7, then those of the second taps of 4 to 7 and 0 to 3; see sample_eight.
+  // The weights of the first taps of outputs 0 to 7, then those of the second taps of 4 to 7 and 0 to 3; see
+  // sample_eight.
   HANDPOSE_INLINE static Int load_pairs(const std::int16_t* pairs) {
     const int16x8x2_t taps = vld2q_s16(pairs);
     return {{vreinterpretq_s32_s16(taps.val[0]), vreinterpretq_s32_s16(swap_halves(taps.val[1]))}};
