@@ -68,12 +68,27 @@ class PlaneMap {
   std::int32_t pitch_, last_load_;
 };
 
-// Samples one plane.
+// Rows of the output lie askew in memory, which the CPU does not foresee: what is new in the next kAheadRows of them is
+// fetched while every kAheadRows-th is sampled. A cache line serves many rows, so that the last of the next ones tells.
+constexpr std::int32_t kAheadRows = 4;
+
+// Samples one plane; `to_plane`: 1, or 0.5 for chroma.
 template <typename V, int kChannels>
 class PlaneSampler {
  public:
-  explicit PlaneSampler(const Plane& plane)
-      : row0_(plane.data), row1_(plane.height > 1 ? plane.data + plane.pitch_bytes : plane.data), width_(plane.width) {}
+  PlaneSampler(const Plane& plane, const Affine& image_from_input, double to_plane)
+      : row0_(plane.data),
+        row1_(plane.height > 1 ? plane.data + plane.pitch_bytes : plane.data),
+        width_(plane.width),
+        ahead_(bytes_ahead(plane, image_from_input, to_plane)) {}
+
+  HANDPOSE_INLINE void fetch_ahead(const BlockPlace<V>& place) const {
+    // As a number, because it may lie outside the plane, where fetching does nothing.
+    const auto base = reinterpret_cast<std::uintptr_t>(row0_) + static_cast<std::uintptr_t>(ahead_);
+    for (int i = 0; i < V::kBlock; ++i) {
+      __builtin_prefetch(reinterpret_cast<const void*>(base + static_cast<std::uintptr_t>(place.offsets[i])));
+    }
+  }
 
   HANDPOSE_INLINE void sample(const BlockPlace<V>& place, typename V::Float* values) const {
     typename V::Int sums[3];
@@ -86,6 +101,16 @@ class PlaneSampler {
   }
 
  private:
+  // How far behind a tap that of the same column lies in the last row to fetch, as the affine has it: about.
+  static std::ptrdiff_t bytes_ahead(const Plane& plane, const Affine& image_from_input, double to_plane) {
+    const double rows = (2 * kAheadRows - 1) * to_plane;
+    const double across = rows * image_from_input.xy, down = rows * image_from_input.yy;
+    const auto whole = [](double samples, double most) {
+      return static_cast<std::ptrdiff_t>(samples < -most ? -most : samples > most ? most : samples);
+    };
+    return whole(down, plane.height) * plane.pitch_bytes + whole(across, plane.width) * kChannels;
+  }
+
   HANDPOSE_NOINLINE void sample_copied(const BlockPlace<V>& place, typename V::Int* sums) const {
     CopiedTaps<V> copy{};
     const BlockTaps taps = copy_taps<V, kChannels>(row0_, row1_, place.offsets, width_, &copy);
@@ -95,6 +120,7 @@ class PlaneSampler {
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
   std::int32_t width_;
+  std::ptrdiff_t ahead_;
 };
 
 // What there is to sample, by format: Place says where a block lies in it, `values` are in grey levels times 1 / kUnit.
@@ -106,11 +132,13 @@ class PixelSource {
   using Place = BlockPlace<V>;
   static constexpr float kUnit = kPerSum;
 
-  explicit PixelSource(const PreprocessPlan& plan) : map_(plan.source.planes[0]), pixels_(plan.source.planes[0]) {}
+  explicit PixelSource(const PreprocessPlan& plan)
+      : map_(plan.source.planes[0]), pixels_(plan.source.planes[0], plan.params.image_from_input, 1.0) {}
 
   HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
     map_.locate(x, y, place);
   }
+  HANDPOSE_INLINE void fetch_ahead(const Place& place) const { pixels_.fetch_ahead(place); }
   HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const { pixels_.sample(place, values); }
 
  private:
@@ -124,11 +152,13 @@ class GraySource {
   using Place = BlockPlace<V>;
   static constexpr float kUnit = kPerSum;
 
-  explicit GraySource(const PreprocessPlan& plan) : map_(plan.source.planes[0]), pixels_(plan.source.planes[0]) {}
+  explicit GraySource(const PreprocessPlan& plan)
+      : map_(plan.source.planes[0]), pixels_(plan.source.planes[0], plan.params.image_from_input, 1.0) {}
 
   HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
     map_.locate(x, y, place);
   }
+  HANDPOSE_INLINE void fetch_ahead(const Place& place) const { pixels_.fetch_ahead(place); }
   HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const {
     pixels_.sample(place, values);
     values[1] = values[2] = values[0];
@@ -151,14 +181,20 @@ class YuvSource {
   explicit YuvSource(const PreprocessPlan& plan)
       : luma_map_(plan.source.planes[0]),
         chroma_map_(plan.source.planes[1]),
-        luma_(plan.source.planes[0]),
-        first_chroma_(plan.source.planes[1]),
-        last_chroma_(plan.source.planes[kPlanes - 1]),
+        luma_(plan.source.planes[0], plan.params.image_from_input, 1.0),
+        first_chroma_(plan.source.planes[1], plan.params.image_from_input, 0.5),
+        last_chroma_(plan.source.planes[kPlanes - 1], plan.params.image_from_input, 0.5),
         to_rgb_(yuv_in_units(plan.params.yuv, kPerSum)) {}
 
   HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
     luma_map_.locate(x, y, &place->luma);
     chroma_map_.locate(V::multiply(x, V::all(0.5f)), V::multiply(y, V::all(0.5f)), &place->chroma);
+  }
+
+  HANDPOSE_INLINE void fetch_ahead(const Place& place) const {
+    luma_.fetch_ahead(place.luma);
+    first_chroma_.fetch_ahead(place.chroma);
+    if (kPlanes == 3) last_chroma_.fetch_ahead(place.chroma);
   }
 
   HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const {
@@ -185,6 +221,7 @@ HANDPOSE_INLINE void sample_rotated(const PreprocessPlan& plan, const Source& so
   const Writer writer(plan, y, Source::kUnit);
   const RotatedRow row = rotated_row(plan.params.image_from_input, y);
   const Columns inside = plan.inside[y];
+  const bool fetches = y % kAheadRows == 0;
   typename Source::Place places[static_cast<std::size_t>(kBlocks)];
   for (std::int32_t left = inside.begin; left < inside.end; left += kBlocks * V::kBlock) {
     const std::int32_t right = left + kBlocks * V::kBlock < inside.end ? left + kBlocks * V::kBlock : inside.end;
@@ -198,6 +235,7 @@ HANDPOSE_INLINE void sample_rotated(const PreprocessPlan& plan, const Source& so
     place = places;
     for (std::int32_t x = left; x < right; x += V::kBlock, ++place) {
       typename V::Float values[3];
+      if (fetches) source.fetch_ahead(*place);
       source.sample(*place, values);
       writer.write(x, inside.end - x, values);
     }
