@@ -75,7 +75,11 @@ class JointScores:
         ndarray, float32, shape (21,)
             0..1, new array.
         """
-        scores = _visibility(keypoints, in_crop, size, image_hw)
+        height, width = image_hw
+        beyond = np.maximum(-keypoints, keypoints - np.array([width, height], dtype=np.float32)).max(axis=1) / size
+        inside = np.minimum(in_crop, 1.0 - in_crop).min(axis=1)
+        scores = _unit(1.0 - beyond / _OUTSIDE)
+        scores *= _unit(0.5 + inside / (2 * _CROP_MARGIN))
         if self._last is not None:
             motion = keypoints - self._last
             if self._motion is not None:
@@ -88,21 +92,6 @@ class JointScores:
         self._last = keypoints
         result: NDArray[np.float32] = (scores * presence).astype(np.float32)
         return result
-
-
-def _visibility(
-    keypoints: NDArray[np.float32], in_crop: NDArray[np.float32], size: float, image_hw: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Return the product of "inside the picture" and "inside the crop", which is 1 for nearly every hand."""
-    height, width = image_hw
-    (left, top), (right, bottom) = keypoints.min(axis=0).tolist(), keypoints.max(axis=0).tolist()
-    in_picture = left >= 0 and top >= 0 and right <= width and bottom <= height
-    if in_picture and in_crop.min() >= _CROP_MARGIN and in_crop.max() <= 1.0 - _CROP_MARGIN:
-        return np.ones(NUM_JOINTS, dtype=np.float32)
-    beyond = np.maximum(-keypoints, keypoints - np.array([width, height], dtype=np.float32)).max(axis=1) / size
-    inside = np.minimum(in_crop, 1.0 - in_crop).min(axis=1)
-    scores: NDArray[np.float32] = _unit(1.0 - beyond / _OUTSIDE) * _unit(0.5 + inside / (2 * _CROP_MARGIN))
-    return scores
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
