@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
 
+from .mjpeg_camera import until
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "make_demo.py"
@@ -34,3 +39,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     module.make_demo(folder)
     truth = np.load(folder / "truth.npz")["keypoints"]
     return Demo(folder / "markers.mp4", folder / "markers.onnx", truth)
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """Check that the server has ended its thread."""
+    yield
+    assert until(lambda: "serve" not in {thread.name for thread in threading.enumerate()})

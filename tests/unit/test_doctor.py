@@ -182,11 +182,11 @@ def test_cann_without_a_device_and_a_device_without_cann(board: Board, tmp_path:
             "8.5.0",
         ),
         ("/usr/local/Ascend/nnrt/latest", "{}/../set_env.sh", "{}/version.cfg", "Version=[6.2.RC2:x]", "6.2.RC2"),
-        ("/root/Ascend/ascend-toolkit/latest", "{}/../set_env.sh", "{}/nothing", "", "version unknown"),
+        ("/home/HwHiAiUser/Ascend/ascend-toolkit/latest", "{}/../set_env.sh", "{}/nothing", "", "version unknown"),
     ],
 )
 def test_where_cann_may_be(tmp_path: Path, home: str, script: str, file: str, text: str, version: str) -> None:
-    board = Board(tmp_path, {"HOME": "/root"})
+    board = Board(tmp_path, {"HOME": "/home/HwHiAiUser"})
     board.add(*NODES)
     board.add(file.format(home), text=text)
     board.add(os.path.normpath(script.format(home)))

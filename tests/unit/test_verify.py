@@ -5,25 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
 
 pytest.importorskip("onnxruntime", reason="onnxruntime runs the networks of the tests")
 
 from tests import networks
+from tests.marker_forms import IMAGE_HW, MARKERS, changed, compared, marker_pictures
 
 import handpose_native as hp
 from handpose_native.cli import main
-from handpose_native.models.manifest import manifest_path, require_verified, write_manifest
+from handpose_native.models.manifest import manifest_path, write_manifest
 from handpose_native.verify import (
     PRECISIONS,
     Form,
-    Verification,
     open_form,
     rendered_frames,
     source_frames,
@@ -33,39 +30,10 @@ from handpose_native.verify import (
 from handpose_native.verify.comparing import judge, pair_outputs
 from handpose_native.verify.forms import Seen
 
-MARKERS = hp.ModelSpec(name="markers", family="heatmap", channel_order="rgb", method="expectation")
-IMAGE_HW = (120, 160)
-
-
-def marker_pictures(count: int = 3) -> list[hp.Picture]:
-    points = [networks.marker_points(IMAGE_HW, seed) for seed in range(count)]
-    return [hp.Picture.from_bgr(networks.draw_markers(IMAGE_HW, one, 6)) for one in points]
-
-
-def compared(a: Path, b: Path, *, spec: Any = MARKERS, **options: Any) -> Verification:
-    forms = [open_form(path, spec, {"threads": 1}) for path in (a, b)]
-    try:
-        return verify_forms(*forms, marker_pictures(), source="markers", **options)
-    finally:
-        for form in forms:
-            form.close()
-
 
 @pytest.fixture
 def original(tmp_path: Path) -> Path:
     return networks.save_marker_network(tmp_path / "a.onnx", (96, 128))
-
-
-def changed(original: Path, name: str, change: Any) -> Path:
-    """Write a copy whose constants of float32 go through `change`."""
-    model = onnx.load(str(original))
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32:
-            tensor.CopyFrom(numpy_helper.from_array(np.asarray(change(values), np.float32), tensor.name))
-    path = original.with_name(name)
-    onnx.save(model, str(path))
-    return path
 
 
 def test_a_model_agrees_with_itself(original: Path) -> None:
@@ -185,73 +153,6 @@ def test_one_joint_on_one_picture_decides(original: Path, precision: str) -> Non
     b.close()
 
 
-# -- peaks -------------------------------------------------------------------------------------------------------------
-
-MAP_HW, PEAK_HW = (64, 64), (128, 128)  # of the maps, and of the input
-PLACES = ((14, 20), (44, 30), (30, 52))  # x, y: pixels of a map
-PEAKS = {
-    method: hp.ModelSpec(
-        name="peaks",
-        family="heatmap",
-        channel_order="rgb",
-        method=method,
-        upsampled_hw=(96, 96) if method == "upsampled_argmax" else None,
-        joint_order=(*range(20, -1, -1),),
-        peak_offset_px=0.0,
-    )
-    for method in ("argmax", "quarter", "dark", "upsampled_argmax", "expectation")
-}
-
-
-def save_peaks(path: Path, heights: tuple[float, float, float]) -> Path:
-    """Write a network whose maps have three peaks each, whatever the picture; all joints are alike."""
-    rows, columns = np.mgrid[: MAP_HW[0], : MAP_HW[1]]
-    one = sum(height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8) for (x, y), height in zip(PLACES, heights))
-    nodes = [
-        onnx.helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
-        onnx.helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
-        onnx.helper.make_node("Add", ["maps", "zero"], ["heatmaps"]),
-    ]
-    constants = {"maps": np.tile(one, (1, 21, 1, 1)).astype(np.float32), "nothing": np.zeros(1, np.float32)}
-    sides = {"image": ("float32", [1, 3, *PEAK_HW])}, {"heatmaps": ("float32", [1, 21, *MAP_HW])}
-    return networks.save_graph(path, nodes, *sides, constants)
-
-
-@pytest.mark.parametrize("method", ["argmax", "quarter", "dark", "upsampled_argmax"])
-def test_a_joint_may_be_at_any_peak_that_the_precision_cannot_tell_from_the_largest(
-    tmp_path: Path, method: str
-) -> None:
-    original = save_peaks(tmp_path / "a.onnx", (0.8, 0.78, 0.6))
-    other = save_peaks(tmp_path / "b.onnx", (0.78, 0.8, 0.6))
-    result = compared(original, other, spec=PEAKS[method], precision="fp16")
-    joints = result.values["figures"]["joints"]
-    assert result.passed, result
-    assert joints["max_px"] == pytest.approx(2 * np.hypot(30, 10), abs=4)
-    assert joints["judged_max_px"] < 0.5
-    assert joints["ambiguous"] == 3 * 21
-    assert joints["per_joint_ambiguous"] == [3] * 21
-    assert "ambiguous, with several peaks in their maps: 63" in str(result)
-    # fp32 can tell them apart: then it is another joint.
-    failures = compared(original, other, spec=PEAKS[method], precision="fp32").values["failures"]
-    assert any("joints are up to" in one for one in failures)
-    # The third peak is none that rounding could have made the largest.
-    wrong = save_peaks(tmp_path / "c.onnx", (0.78, 0.78, 0.8))
-    result = compared(original, wrong, spec=PEAKS[method], precision="fp16")
-    assert any("joints are up to" in one for one in result.values["failures"])
-    assert result.values["figures"]["joints"]["judged_max_px"] > 20
-
-
-def test_what_is_ambiguous_depends_on_the_first_form_alone(tmp_path: Path) -> None:
-    clear = save_peaks(tmp_path / "a.onnx", (0.8, 0.6, 0.6))
-    unclear = save_peaks(tmp_path / "b.onnx", (0.8, 0.79, 0.6))
-    for a, b, count in ((clear, unclear, 0), (unclear, clear, 63), (unclear, unclear, 63)):
-        joints = compared(a, b, spec=PEAKS["dark"], precision="fp16").values["figures"]["joints"]
-        assert joints["ambiguous"] == count
-        assert joints["max_px"] < 0.5
-    joints = compared(unclear, unclear, spec=PEAKS["expectation"], precision="fp16").values["figures"]["joints"]
-    assert joints["ambiguous"] == 0  # centroids have no rivals
-
-
 def test_the_networks_are_compared_on_one_input(original: Path, tmp_path: Path) -> None:
     """What rounding the input does to the joints is told, and no fault of the network."""
     half = networks.save_marker_network(tmp_path / "b.onnx", (96, 128), dtype="float16", layout="NHWC")
@@ -301,58 +202,6 @@ def test_wrong_arguments(original: Path, tmp_path: Path) -> None:
     with pytest.raises(hp.ArgumentError, match="no picture"):
         verify_forms(form, form, [], source="nothing")
     form.close()
-
-
-# -- manifests ---------------------------------------------------------------------------------------------------------
-
-
-def verified(original: Path) -> Path:
-    write_manifest(original, compared(original, original).values)
-    return original
-
-
-def test_a_pipeline_can_insist_on_a_manifest(original: Path) -> None:
-    with pytest.raises(hp.ModelError, match=r"is not verified: there is no a\.onnx\.verified\.json"):
-        hp.Pipeline(original, spec=MARKERS, verified=True)
-    verified(original)
-    with hp.Pipeline(original, spec=MARKERS, verified=True) as pipe:
-        assert len(pipe(marker_pictures(1)[0])) == 1
-    hp.Pipeline(original, spec=dataclasses.replace(MARKERS, source="told differently"), verified=True).close()
-    with pytest.raises(hp.ModelError, match="another spec"):
-        hp.Pipeline(original, spec=dataclasses.replace(MARKERS, channel_order="bgr"), verified=True)
-
-
-def test_another_file_under_the_same_name_is_not_verified(original: Path) -> None:
-    verified(original)
-    networks.save_marker_network(original, (64, 64))
-    with pytest.raises(hp.ModelError, match="not the file that was verified"):
-        require_verified(original, MARKERS)
-
-
-def test_a_failed_verification_is_kept(original: Path) -> None:
-    other = changed(original, "b.onnx", lambda values: values * np.float32(1.5))
-    write_manifest(other, compared(original, other).values)
-    with pytest.raises(hp.ModelError, match="failed its verification: output heatmaps differs"):
-        require_verified(other, MARKERS)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "not JSON"),
-        ("[]", "no manifest"),
-        ('{"schema": "handpose-native-verified", "schema_version": 9}', "schema"),
-    ],
-)
-def test_what_is_no_manifest(original: Path, text: str, message: str) -> None:
-    manifest_path(original).write_text(text)
-    with pytest.raises(hp.ModelError, match=message):
-        require_verified(original, MARKERS)
-
-
-def test_a_manifest_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(hp.ModelError, match="cannot be written"):
-        write_manifest(tmp_path / "none" / "m.onnx", {})
 
 
 # -- the command, its pictures -----------------------------------------------------------------------------------------
