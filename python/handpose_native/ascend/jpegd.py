@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, VideoError
 from .codes import JPEG_NOT_SUPPORTED, describe_code
-from .engines import require_engine
+from .engines import PictureChannel, require_engine
 from .memory import GrowingBlock
 from .pictures import PicturePool, align, nv12_bytes
 from .runtime import Holdings
@@ -63,12 +62,7 @@ class JpegDecoder:
             self._stride = _STRIDE_310 if library.soc == "Ascend310" else _STRIDE
             keep.callback(self._close_pool)
             self._input = GrowingBlock(library, _FIRST_INPUT, keep)
-            (self._stream,) = library.values("rt.create_stream")
-            keep.callback(library.status, "rt.destroy_stream", self._stream)
-            self._channel = library.result("media.dvpp_create_channel_desc")
-            keep.callback(library.status, "media.dvpp_destroy_channel_desc", self._channel)
-            library.status("media.dvpp_create_channel", self._channel)
-            keep.callback(library.status, "media.dvpp_destroy_channel", self._channel)
+            self._channel = PictureChannel(library, keep)
 
     def decode(self, data: Any) -> DevicePicture | None:
         """Decode one.
@@ -133,17 +127,9 @@ class JpegDecoder:
 
     def _run(self, block: PictureBlock, count: int) -> int:
         """Decode what is in the input block; return what JPEGD says."""
-        library, (width, height), source = self._library, self._size, self._input.block
+        (width, height), source = self._size, self._input.block
         strides = {"width_stride": align(width, self._stride), "height_stride": align(height, _ROWS)}
-        try:
-            source.upload(count, self._stream)
-            block.describe(width=width, height=height, **strides)
-            arguments = (self._channel, source.device_address, count, block.description, self._stream)
-            library.status("media.dvpp_jpeg_decode_async", *arguments)
-            block.memory.queue_download(block.memory.nbytes, self._stream)
-        except DeviceError:
-            with suppress(DeviceError):  # the first error is the one to tell
-                library.status("rt.synchronize_stream", self._stream)
-            raise
-        library.status("rt.synchronize_stream", self._stream)
-        return block.code()
+        source.upload(count, self._channel.stream)
+        block.describe(width=width, height=height, **strides)
+        arguments = (source.device_address, count, block.description)
+        return self._channel.fill(block, "dvpp_jpeg_decode_async", *arguments)

@@ -11,10 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from .runtime import AclLibrary
 
-__all__ = ["DEVICE_TO_HOST", "HOST_TO_DEVICE", "DeviceBlock", "GrowingBlock"]
+__all__ = ["DeviceBlock", "GrowingBlock"]
 
 #: ``aclrtMemcpyKind``.
-HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
+_HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
 #: ``aclrtMemMallocPolicy``: huge pages where the block is large enough, as the documentation advises for models.
 _HUGE_FIRST = 0
 #: A cache line of the boards' cores, and what the runtime aligns to.
@@ -72,7 +72,7 @@ class DeviceBlock:
         """Queue the copy of the first bytes to the device; with a card only, as on a board they are there."""
         if self._library.run_mode == "EP":
             arguments = (self.device_address, self.nbytes, self.address, count)
-            self._library.status("rt.memcpy_async", *arguments, HOST_TO_DEVICE, stream)
+            self._library.status("rt.memcpy_async", *arguments, _HOST_TO_DEVICE, stream)
 
     def upload(self, count: int, stream: int) -> None:
         """Copy the first bytes to the device as `queue_upload`, and wait for it."""
@@ -84,7 +84,7 @@ class DeviceBlock:
         """Queue the copy of the first bytes from the device; with a card only, as on a board they are there."""
         if self._library.run_mode == "EP":
             arguments = (self.address, self.nbytes, self.device_address, count)
-            self._library.status("rt.memcpy_async", *arguments, DEVICE_TO_HOST, stream)
+            self._library.status("rt.memcpy_async", *arguments, _DEVICE_TO_HOST, stream)
 
 
 class GrowingBlock:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import ArgumentError, DeviceError
 from .codes import describe_code
-from .engines import require_engine
+from .engines import PictureChannel, require_engine
 from .pictures import ConvertedPicture, DevicePicture, PictureBlock, align, nv12_bytes
 from .runtime import Holdings
 
@@ -86,12 +85,7 @@ class VpcCropper:
             keep.callback(self._forget_areas)
             self._resize = library.result("media.dvpp_create_resize_config")
             keep.callback(library.status, "media.dvpp_destroy_resize_config", self._resize)
-            (self._stream,) = library.values("rt.create_stream")
-            keep.callback(library.status, "rt.destroy_stream", self._stream)
-            self._channel = library.result("media.dvpp_create_channel_desc")
-            keep.callback(library.status, "media.dvpp_destroy_channel_desc", self._channel)
-            library.status("media.dvpp_create_channel", self._channel)
-            keep.callback(library.status, "media.dvpp_destroy_channel", self._channel)
+            self._channel = PictureChannel(library, keep)
 
     def place(
         self, input_from_image: NDArray[np.float64], image_hw: tuple[int, int]
@@ -161,18 +155,10 @@ class VpcCropper:
                 f"Pipeline: crop='vpc' is for pictures that device {self._device} has decoded (decoder='ascend'), not "
                 f"turned; got {picture.pixel_format} from elsewhere"
             )
-        library, target = self._library, self._block
+        target = self._block
         with self._holdings.current():
             arguments = (source.block.description, target.description, self._described(area), self._resize)
-            try:
-                library.status("media.dvpp_vpc_crop_resize_async", self._channel, *arguments, self._stream)
-                target.memory.queue_download(target.memory.nbytes, self._stream)
-            except DeviceError:
-                with suppress(DeviceError):  # the first error is the one to tell
-                    library.status("rt.synchronize_stream", self._stream)
-                raise
-            library.status("rt.synchronize_stream", self._stream)
-            code = target.code()
+            code = self._channel.fill(target, "dvpp_vpc_crop_resize_async", *arguments)
             if code:
                 raise DeviceError(f"VPC: {describe_code(code)}", code)
             full = source.color_range == "full"

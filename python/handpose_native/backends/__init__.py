@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, ModelError
-from .base import Backend, HostBuffer, InputBuffer, TensorInfo
+from .base import Backend, HostBuffer, InputBuffer, TensorInfo, images_of
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo", "open_backend"]
+__all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo", "images_of", "open_backend"]
 
 #: Options that only some runtimes have, by suffix.
 _ONLY = {"threads": (".onnx", ".tflite"), "device_id": (".om",), "flush": (".om",)}

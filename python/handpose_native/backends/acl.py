@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..ascend.memory import HOST_TO_DEVICE
 from ..ascend.runtime import Holdings
 from ..errors import ArgumentError, DeviceError
 from .acl_memory import AclItem, AclTensor
@@ -218,10 +217,8 @@ class AclBackend(Backend):
         with self._holdings.current():
             for one in self._slots:
                 tensor = one.inputs[index]
-                if self._library.run_mode == "EP":
-                    arguments = (tensor.device_address, tensor.nbytes, tensor.address, tensor.array.nbytes)
-                    self._library.status("rt.memcpy", *arguments, HOST_TO_DEVICE)
-                elif self._flush:
+                tensor.upload(tensor.array.nbytes, one.stream)
+                if self._flush and self._library.run_mode == "RC":
                     self._library.status("rt.mem_flush", tensor.address, tensor.nbytes)
         self._constants.add(index)
 

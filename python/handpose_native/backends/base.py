@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo"]
+__all__ = ["Backend", "HostBuffer", "InputBuffer", "TensorInfo", "images_of"]
 
 #: A cache line of x86-64 and most aarch64 cores, and the widest vector register in use (AVX-512).
 ALIGNMENT = 64
@@ -104,6 +104,11 @@ class HostBuffer:
         offset = -block.ctypes.data % ALIGNMENT
         self.array: NDArray[Any] = np.ndarray(self.shape, self.dtype, buffer=block.data, offset=offset)
         self.address = int(block.ctypes.data) + offset
+
+
+def images_of(outputs: tuple[NDArray[Any], ...], count: int) -> list[tuple[NDArray[Any], ...]]:
+    """Return what a run on `count` images gave, image by image, each as of a batch of one; views."""
+    return [outputs] if count == 1 else [tuple(one[i : i + 1] for one in outputs) for i in range(count)]
 
 
 class Backend(ABC):

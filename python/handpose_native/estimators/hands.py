@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backends import open_backend
+from ..backends import images_of, open_backend
 from ..errors import ArgumentError, HandposeError, ModelError
 from ..geometry import input_from_roi, invert, transform_points
 from ..models import LandmarkReader, PalmReader
@@ -133,9 +133,7 @@ class _Network:
             with stage(stage_name, times):
                 self.backend.submit(0, len(affines))
                 outputs = self.backend.wait(0)
-            for item, affine in enumerate(affines):
-                own = outputs if len(affines) == 1 else tuple(output[item : item + 1] for output in outputs)
-                yield own, affine
+            yield from zip(images_of(outputs, len(affines)), affines)
 
     def _sample(self, picture: Picture, roi: Roi, item: int) -> NDArray[np.float64]:
         """Bring a region into the network's memory; return ``image_from_input``."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ascend.vpc import VpcCropper
-from ..backends import open_backend
+from ..backends import images_of, open_backend
 from ..errors import HandposeError
 from ..geometry import input_from_roi, invert, transform_points
 from ..models import (
@@ -200,9 +200,7 @@ class RegionEstimator(Estimator):
                 raise
         self._forget(run)
         with stage("joints", run.times):
-            for item, placement in enumerate(run.placements):
-                is_alone = len(run.placements) == 1
-                own = outputs if is_alone else tuple(output[item : item + 1] for output in outputs)
+            for placement, own in zip(run.placements, images_of(outputs, len(run.placements))):
                 run.pending.hands += self._hand(placement, own)
 
     def _hand(self, placement: _Placement, outputs: tuple[NDArray[Any], ...]) -> list[Hand]:

@@ -13,7 +13,7 @@ from ..picture import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DecodedPicture", "PictureReader", "colors_of", "planar"]
+__all__ = ["DecodedPicture", "PictureReader", "colors_of", "copy_planar"]
 
 #: FFmpeg's names of formats whose planes the kernels read, and ours; the "j" ones have the full range.
 _PLANE_FORMATS = {"yuv420p": "yuv420p", "yuvj420p": "yuv420p", "nv12": "nv12"}
@@ -53,15 +53,11 @@ class DecodedPicture(Picture):
         return self._reader.to_bgr(self.av_frame)
 
 
-def planar(picture: Picture) -> Any:
-    """Return a copy of an ``nv12`` picture as a frame of FFmpeg's in ``yuv420p``."""
-    import av
-
-    frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+def copy_planar(picture: Picture, frame: Any) -> None:
+    """Copy an ``nv12`` picture into a frame of FFmpeg's in ``yuv420p``."""
     luma, chroma = picture.planes
     for plane, values in zip(_planes(frame, "yuv420p"), (luma, chroma[..., 0], chroma[..., 1])):
         np.copyto(plane, values)
-    return frame
 
 
 class PictureReader:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import VideoError, missing_dependency
 from .base import FixedSize, Sink, reason_of
-from .conversion import DecodedPicture, planar
+from .conversion import DecodedPicture, copy_planar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,6 +98,7 @@ class H264Sink(Sink):
         self._size = FixedSize(self.name, self.problems)
         self._container: Any = None
         self._stream: Any = None
+        self._frame: Any = None
         self._last_pts = -1
         self._matrix = "bt709"
 
@@ -122,10 +123,20 @@ class H264Sink(Sink):
             self._open(picture.width, picture.height, {"colorspace": _MATRIX_NAMES[self._matrix], "color_range": "tv"})
         if picture.color_matrix != self._matrix or not self._size.fit_size((picture.height, picture.width)):
             return None
-        frame: Any = planar(picture) if decoded is None else decoded.av_frame
+        frame: Any = self._planar(picture) if decoded is None else decoded.av_frame
         # The encoder would make the pictures that were key frames in the source key frames again.
         frame.pict_type = 0
         return frame
+
+    def _planar(self, picture: Picture) -> Any:
+        """Return an ``nv12`` picture in the one frame that all of them go through."""
+        import av
+
+        if self._frame is None:
+            self._frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+        self._frame.make_writable()  # its memory is new where the encoder still reads the last picture
+        copy_planar(picture, self._frame)
+        return self._frame
 
     def _converted(self, picture: Picture) -> Any:
         import av

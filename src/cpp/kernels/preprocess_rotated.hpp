@@ -125,34 +125,14 @@ class PlaneSampler {
 
 // What there is to sample, by format: Place says where a block lies in it, `values` are in grey levels times 1 / kUnit.
 
-// bgr24 and rgb24.
-template <typename V>
-class PixelSource {
+// One plane: gray8, bgr24 and rgb24.
+template <typename V, int kChannels>
+class PlaneSource {
  public:
   using Place = BlockPlace<V>;
   static constexpr float kUnit = kPerSum;
 
-  explicit PixelSource(const PreprocessPlan& plan)
-      : map_(plan.source.planes[0]), pixels_(plan.source.planes[0], plan.params.image_from_input, 1.0) {}
-
-  HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
-    map_.locate(x, y, place);
-  }
-  HANDPOSE_INLINE void fetch_ahead(const Place& place) const { pixels_.fetch_ahead(place); }
-  HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const { pixels_.sample(place, values); }
-
- private:
-  PlaneMap<V, 3> map_;
-  PlaneSampler<V, 3> pixels_;
-};
-
-template <typename V>
-class GraySource {
- public:
-  using Place = BlockPlace<V>;
-  static constexpr float kUnit = kPerSum;
-
-  explicit GraySource(const PreprocessPlan& plan)
+  explicit PlaneSource(const PreprocessPlan& plan)
       : map_(plan.source.planes[0]), pixels_(plan.source.planes[0], plan.params.image_from_input, 1.0) {}
 
   HANDPOSE_INLINE void locate(typename V::Float x, typename V::Float y, Place* place) const {
@@ -161,12 +141,12 @@ class GraySource {
   HANDPOSE_INLINE void fetch_ahead(const Place& place) const { pixels_.fetch_ahead(place); }
   HANDPOSE_INLINE void sample(const Place& place, typename V::Float* values) const {
     pixels_.sample(place, values);
-    values[1] = values[2] = values[0];
+    if (kChannels == 1) values[1] = values[2] = values[0];
   }
 
  private:
-  PlaneMap<V, 1> map_;
-  PlaneSampler<V, 1> pixels_;
+  PlaneMap<V, kChannels> map_;
+  PlaneSampler<V, kChannels> pixels_;
 };
 
 // nv12 (kPlanes 2) and yuv420p (kPlanes 3, both chroma planes of one pitch): chroma has one place for both components.
@@ -251,13 +231,13 @@ struct RotatedRows {
   void with_writer() const {
     switch (plan.source.format) {
       case PixelFormat::kGray8:
-        return run<GraySource<V>, Writer>();
+        return run<PlaneSource<V, 1>, Writer>();
       case PixelFormat::kNv12:
         return run<YuvSource<V, 2>, Writer>();
       case PixelFormat::kYuv420p:
         return run<YuvSource<V, 3>, Writer>();
       default:
-        return run<PixelSource<V>, Writer>();
+        return run<PlaneSource<V, 3>, Writer>();
     }
   }
 
