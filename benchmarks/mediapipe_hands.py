@@ -1,11 +1,14 @@
 """The default pipeline against MediaPipe 0.10.21 `solutions.Hands`: same clip, networks and CPUs, drawing included.
 
     python benchmarks/mediapipe_hands.py VIDEO [--mp4] [--rounds 5] [--frames N] [--environment build/peers/mediapipe]
+                                         [--exported PREFIX]
 
 Installs the peer into an environment of its own, runs all cases of both in turn as processes of their own, checks that
 their joints agree, and prints frames per second, CPU time and peak memory. The share is that of the frames per second
 which the CPU time allows: the machine's cores by CPU seconds per frame. Loading the networks is not timed, opening the
 video is.
+Ours are the networks as published, run by LiteRT, or with --exported those in the folders PREFIX-lite and PREFIX-full,
+made by `handpose-native export hands-lite -o PREFIX-lite` and so on, run by ONNX Runtime.
 Nothing is written, or with --mp4 the drawn video by both: ours as H.264, the peer's by cv2.VideoWriter as mp4v, as its
 users do.
 """
@@ -36,7 +39,8 @@ AGREEMENT_PX = 1.0
 def ours(options: argparse.Namespace) -> Iterator[list[np.ndarray]]:
     import handpose_native as hp
 
-    with hp.Pipeline(f"hands-{options.networks}", max_hands=options.hands) as pipe:
+    networks = f"hands-{options.networks}" if options.exported is None else f"{options.exported}-{options.networks}"
+    with hp.Pipeline(networks, max_hands=options.hands) as pipe:
         yield []
         if options.mp4:
             joints: list[list[np.ndarray]] = []
@@ -117,6 +121,7 @@ def run_worker(python: Path, worker: str, case: tuple[str, int], options: argpar
     joints = options.environment / f"joints_{worker}.npy"
     command = [str(python), __file__, options.video, "--worker", worker, "--joints", str(joints)]
     command += ["--networks", case[0], "--hands", str(case[1])]
+    command += ["--exported", options.exported] if options.exported else []
     command += ["--frames", str(options.frames)] if options.frames else []
     command += ["--mp4"] if options.mp4 else []
     quiet = {**os.environ, "GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -169,6 +174,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int)
     parser.add_argument("--environment", type=Path, default=Path("build/peers/mediapipe"))
+    parser.add_argument("--exported", metavar="PREFIX", help="networks from PREFIX-lite and PREFIX-full instead")
     for name in ("worker", "joints", "networks"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
     parser.add_argument("--hands", type=int, help=argparse.SUPPRESS)

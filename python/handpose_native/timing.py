@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import NamedTuple
 
 __all__ = ["FrameTimes", "Ledger", "Span", "stage"]
 
@@ -56,12 +52,20 @@ class FrameTimes(dict[str, float]):
         return self.spans[0].ended_s
 
 
-@contextmanager
-def stage(name: str, times: FrameTimes) -> Iterator[None]:
-    """Count the time that a block takes to a stage."""
-    began = time.perf_counter()
-    yield
-    times.add(name, began, time.perf_counter())
+class stage:
+    """Count the time that a block takes to a stage, unless it fails."""
+
+    __slots__ = ("_began_s", "_name", "_times")
+
+    def __init__(self, name: str, times: FrameTimes) -> None:
+        self._name, self._times = name, times
+
+    def __enter__(self) -> None:
+        self._began_s = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._times.add(self._name, self._began_s, time.perf_counter())
 
 
 @dataclass

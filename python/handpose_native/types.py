@@ -40,7 +40,7 @@ class Roi:
 
     def __post_init__(self) -> None:
         values = (self.center_x, self.center_y, self.width, self.height, self.angle_rad)
-        if not all(math.isfinite(value) for value in values) or self.width <= 0 or self.height <= 0:
+        if not all(map(math.isfinite, values)) or self.width <= 0 or self.height <= 0:
             raise ArgumentError(f"Roi: all values must be finite, width and height positive; got {values}")
 
     @classmethod

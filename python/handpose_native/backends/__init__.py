@@ -24,6 +24,7 @@ def open_backend(
     threads: int | None = None,
     device_id: int | None = None,
     flush: bool | None = None,
+    eager: bool = False,
     input_layout: str | None = None,
     input_hw: tuple[int, int] | None = None,
     image_input: str | int | None = None,
@@ -43,6 +44,10 @@ def open_backend(
         ``.om`` only: which NPU; 0 unless given.
     flush : bool, optional
         ``.om`` only: see :class:`~handpose_native.backends.acl.AclBackend`; False unless given.
+    eager : bool
+        A hint that the run is what everything waits for, so that its threads had better not sleep while they wait for
+        each other. Heard by :class:`~handpose_native.backends.onnxruntime.OnnxRuntimeBackend`; LiteRT's never do, and
+        NPUs have none.
     input_layout : {"NCHW", "NHWC"}, optional
         Needed only where the model's shape does not tell; an error where it tells otherwise.
     input_hw : tuple of int, optional
@@ -81,7 +86,7 @@ def open_backend(
     if suffix == ".onnx":
         from .onnxruntime import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(file, **options)
+        return OnnxRuntimeBackend(file, eager=eager, **options)
     if suffix == ".tflite":
         from .litert import LiteRtBackend
 

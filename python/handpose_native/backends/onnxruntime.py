@@ -36,9 +36,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 #: Fatal only: errors of ONNX Runtime also come as exceptions, and its own lines would spoil the terminal.
 _LOG_SEVERITY = 4
-#: Its threads sleep between runs instead of spinning: the other stages of the chain need the cores (UNet on two cores:
-#: 1.6 times the frames per second with GIF written, at 0.75 of the CPU time, and no fewer where nothing else runs).
-_SPINNING = "0"
+#: Whether its threads spin where they have nothing to do. Between runs never (UNet on two cores, GIF written: 1.6 times
+#: the frames per second at 0.75 of the CPU time). Within a run, where it waits for no other: see `eager`.
+_SPINNING = {False: {"session.intra_op.allow_spinning": "0"}, True: {"session.force_spinning_stop": "1"}}
 
 
 class _Slot(NamedTuple):
@@ -59,6 +59,10 @@ class OnnxRuntimeBackend(Backend):
         Frames in flight.
     threads : int, optional
         Threads inside one run; ONNX Runtime's own choice (one per core) unless given.
+    eager : bool
+        True: within a run, threads that wait for others spin instead of sleeping. A network of many small layers is
+        faster by that where it is what everything waits for, and slower where encoding needs the cores too (two cores,
+        hand landmarks 1.2 times the frames per second, UNet 1.08 times, but 0.92 times with GIF written).
     input_layout : {"NCHW", "NHWC"}, optional
         Needed only where it cannot be read from where the 3 colour channels stand.
     input_hw : tuple of int, optional
@@ -92,6 +96,7 @@ class OnnxRuntimeBackend(Backend):
         *,
         slots: int = 1,
         threads: int | None = None,
+        eager: bool = False,
         input_layout: str | None = None,
         input_hw: tuple[int, int] | None = None,
         image_input: str | int | None = None,
@@ -100,7 +105,7 @@ class OnnxRuntimeBackend(Backend):
         check_arguments(type(self).__name__, threads, input_layout)
         file = Path(path)
         self._file = file
-        self._session = _load(file, threads)
+        self._session = _load(file, threads, eager)
         declared = self._session.get_inputs()
         if not declared:
             raise ModelError(f"{file}: the model has no input")
@@ -172,13 +177,14 @@ def _describe_runtime() -> str:
     return f"onnxruntime {_import_runtime().__version__}"
 
 
-def _load(file: Path, threads: int | None) -> Any:
+def _load(file: Path, threads: int | None, eager: bool) -> Any:
     runtime = _import_runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own choice
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_SEVERITY
-    options.add_session_config_entry("session.intra_op.allow_spinning", _SPINNING)
+    for key, value in _SPINNING[eager].items():
+        options.add_session_config_entry(key, value)
     try:
         return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no public class in common

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
 __all__ = ["SlotRuns"]
 
@@ -29,6 +30,7 @@ class SlotRuns:
 
     def __init__(self, slots: int, name: str) -> None:
         self._runs: dict[int, Future[None]] = {}
+        self._failure: Exception | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=name) if slots > 1 else None
 
     def start(self, slot: int, run: Callable[[int], None]) -> None:
@@ -36,18 +38,18 @@ class SlotRuns:
         if self._worker is not None:
             self._runs[slot] = self._worker.submit(run, slot)
             return
-        done: Future[None] = Future()
         try:
             run(slot)
         except Exception as error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-        self._runs[slot] = done
+            self._failure = error
 
     def wait(self, slot: int) -> None:
-        """Return when the run is over, or raise what went wrong in it."""
-        self._runs[slot].result()
+        """Return when the run is over, or raise what went wrong in it; once for each start."""
+        if self._worker is not None:
+            self._runs[slot].result()
+        elif self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
 
     def close(self) -> None:
         """Let runs in progress end, and the worker with them."""

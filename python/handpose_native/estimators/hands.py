@@ -98,8 +98,8 @@ class _Network:
     """
 
     def __init__(self, path: Any, backend_options: Mapping[str, Any], name: str, border: str) -> None:
-        # One frame in flight: where to look in the next one is known from the result.
-        self.backend: Backend = open_backend(path, **{**backend_options, "slots": 1})
+        # One frame in flight, and eager: where to look in the next one is known from the result.
+        self.backend: Backend = open_backend(path, **{**backend_options, "slots": 1, "eager": True})
         try:
             (image,) = self.backend.inputs
             takes_unit_range = image.dtype in (np.float32, np.float16)

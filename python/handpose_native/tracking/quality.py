@@ -24,6 +24,9 @@ _WRIST, _INDEX_MCP, _MIDDLE_MCP, _LITTLE_MCP = 0, 5, 9, 17
 _FINGERS = np.array(list(FINGERS.values()))
 #: The joints that move as one: wrist and MCP.
 _PALM = np.array([0, 5, 9, 13, 17])
+#: Takes the mean of those off every joint.
+_BESIDE_PALM = np.eye(NUM_JOINTS, dtype=np.float32)
+_BESIDE_PALM[:, _PALM] -= np.float32(1 / len(_PALM))
 #: Weight of the newest frame in the running mean of a joint's unsteadiness.
 _NEWEST = 0.4
 
@@ -75,23 +78,22 @@ class JointScores:
         ndarray, float32, shape (21,)
             0..1, new array.
         """
-        height, width = image_hw
-        beyond = np.maximum(-keypoints, keypoints - np.array([width, height], dtype=np.float32)).max(axis=1) / size
-        inside = np.minimum(in_crop, 1.0 - in_crop).min(axis=1)
+        middle = np.array([image_hw[1] / 2, image_hw[0] / 2], dtype=np.float32)
+        beyond = (np.abs(keypoints - middle) - middle).max(axis=1) / np.float32(size)
+        inside = np.float32(0.5) - np.abs(in_crop - np.float32(0.5)).max(axis=1)
         scores = _unit(1.0 - beyond / _OUTSIDE)
         scores *= _unit(0.5 + inside / (2 * _CROP_MARGIN))
         if self._last is not None:
             motion = keypoints - self._last
             if self._motion is not None:
-                surprise = motion - self._motion
-                surprise -= surprise[_PALM].sum(axis=0) / np.float32(len(_PALM))
-                jump = np.sqrt((surprise**2).sum(axis=1)) / np.float32(size)
+                surprise = _BESIDE_PALM @ (motion - self._motion)
+                jump = np.hypot(surprise[:, 0], surprise[:, 1]) / np.float32(size)
                 self._unsteady += _NEWEST * (jump - self._unsteady)
-                scores *= np.exp(-((self._unsteady / _UNSTEADY) ** 2))
+                scores *= np.exp(-np.square(self._unsteady / _UNSTEADY))
             self._motion = motion
         self._last = keypoints
-        result: NDArray[np.float32] = (scores * presence).astype(np.float32)
-        return result
+        scores *= np.float32(presence)
+        return scores
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..skeleton import NUM_JOINTS
 from ..types import Roi
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ KEYPOINT_SCALE = 2.0
 #: The joints that make the next region: wrist, thumb up to its MCP, the others up to their PIP.
 _STEADY_JOINTS = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])
 _WRIST, _INDEX_MCP, _MIDDLE_MCP, _RING_MCP = 0, 5, 9, 13
+#: From the wrist to where the hand points: the mean of the middle MCP and the middle of the index and ring MCP.
+_TOWARDS_FINGERS = np.zeros(NUM_JOINTS, dtype=np.float32)
+_TOWARDS_FINGERS[[_WRIST, _INDEX_MCP, _MIDDLE_MCP, _RING_MCP]] = -1.0, 0.25, 0.5, 0.25
 _PALM_WRIST, _PALM_MIDDLE_MCP = 0, 2
 
 
@@ -61,16 +65,10 @@ def roi_from_keypoints(keypoints: NDArray[np.float32]) -> Roi:
     -------
     Roi
     """
-    wrist, index, middle, ring = (keypoints[joint] for joint in (_WRIST, _INDEX_MCP, _MIDDLE_MCP, _RING_MCP))
-    towards_x = float((index[0] + ring[0]) / 2 + middle[0]) / 2 - float(wrist[0])
-    towards_y = float((index[1] + ring[1]) / 2 + middle[1]) / 2 - float(wrist[1])
-    angle = _angle_that_points_up(towards_x, towards_y)
+    angle = _angle_that_points_up(*(_TOWARDS_FINGERS @ keypoints).tolist())
     cos, sin = math.cos(angle), math.sin(angle)
-    points = keypoints[_STEADY_JOINTS]
-    along_x = points[:, 0] * cos + points[:, 1] * sin
-    along_y = points[:, 1] * cos - points[:, 0] * sin
-    left, right = float(along_x.min()), float(along_x.max())
-    top, bottom = float(along_y.min()), float(along_y.max())
+    along_box = keypoints[_STEADY_JOINTS] @ np.array([[cos, -sin], [sin, cos]], dtype=np.float32)
+    (left, top), (right, bottom) = along_box.min(axis=0).tolist(), along_box.max(axis=0).tolist()
     u, v = (left + right) / 2, (top + bottom) / 2
     centre_x, centre_y = u * cos - v * sin, u * sin + v * cos
     return _square(centre_x, centre_y, right - left, bottom - top, angle, _KEYPOINT_SHIFT, KEYPOINT_SCALE)
