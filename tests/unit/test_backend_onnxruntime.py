@@ -309,3 +309,16 @@ def test_runs_leave_no_memory_behind(tmp_path: Path, slots: int) -> None:
     maps_bytes = 21 * 32 * 32 * 4
     assert kept < 8192
     assert peak < maps_bytes  # an output that was allocated in a run would show
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_eager_runs_give_the_same(tmp_path: Path, threads: int) -> None:
+    path = networks.save_marker_network(tmp_path / "m.onnx", (96, 96))
+    picture = networks.draw_markers((96, 96), networks.marker_points((96, 96)), 6)
+    results = []
+    for eager in (False, True):
+        with open_backend(path, threads=threads, eager=eager) as backend:
+            hp.preprocess(picture, out=backend.input_buffer(0))
+            results += [run(backend)[0].copy() for _ in range(3)]
+    assert results[0].any()
+    assert all(np.array_equal(results[0], other) for other in results[1:])
