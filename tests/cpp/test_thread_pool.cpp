@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,27 @@ TEST_CASE("helpers come where there is enough to do") {
   const Work work(2000);
   share_items(2000, 4, work);
   CHECK(work.most_working > 1);
+}
+
+TEST_CASE("helpers run where the calling thread may, but not on its processor") {
+  cpu_set_t callers;
+  REQUIRE(sched_getaffinity(0, sizeof callers, &callers) == 0);
+  if (CPU_COUNT(&callers) < 2) return;
+  reserve_threads(2);
+  for (int round = 0; round < 10; ++round) {
+    std::atomic<int> helped{0}, elsewhere{0};
+    share_items(2000, 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
+      std::this_thread::sleep_for(std::chrono::microseconds(20) * (end - begin));
+      if (slot == 0) return;
+      cpu_set_t own, both;
+      if (sched_getaffinity(0, sizeof own, &own) != 0) return;
+      CPU_AND(&both, &own, &callers);
+      ++helped;
+      if (CPU_EQUAL(&both, &own) && CPU_COUNT(&own) == CPU_COUNT(&callers) - 1) ++elsewhere;
+    });
+    CHECK(helped > 0);
+    CHECK(elsewhere == helped);
+  }
 }
 
 TEST_CASE("many threads share items at once") {

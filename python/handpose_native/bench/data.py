@@ -68,9 +68,10 @@ def last_level_cache_bytes() -> int:
 
 def memory_limit(read_bytes: int, write_bytes: int) -> Callable[[], None]:
     """Return a function that reads and writes so many bytes (multiples of 4) as fast as NumPy can."""
-    # Integers: NumPy's maximum of these is vectorised wherever any is, and has no NaN to care for.
-    source = np.zeros(read_bytes // 4, np.int32)
-    target = np.zeros(write_bytes // 4, np.int32)
+    # Integers: NumPy's maximum of these is vectorised wherever any is, and has no NaN to care for. Ones: zeros
+    # that nobody has written are one page again and again, which stays in the caches.
+    source = np.ones(read_bytes // 4, np.int32)
+    target = np.ones(write_bytes // 4, np.int32)
 
     def run() -> None:
         if source.size:

@@ -40,6 +40,8 @@ HALF_PRECISION = 2.7 / 1024 * 0.229 * 255
 OTHER_FILTER = 12.0
 # Other software repeats chroma instead of interpolating it.
 REPEATED_CHROMA = 6.0
+# The side of the square that is turned, of the picture's height.
+_SQUARE = 0.7
 
 
 def definitions() -> list[Definition]:
@@ -58,6 +60,12 @@ def definitions() -> list[Definition]:
             name = f"preprocess/{source_format}/{width}x{height}/224"
             found.append(Definition(name, partial(_yuv_case, source_format, width, height, 224)))
         found.append(Definition(f"preprocess/rotated/{width}x{height}/224", partial(_rotated_case, width, height, 224)))
+    for width, height in SIZES[1:]:
+        for source_format in ("nv12", "yuv420p"):
+            name = f"preprocess/rotated-{source_format}/{width}x{height}/224"
+            found.append(Definition(name, partial(_rotated_yuv_case, source_format, width, height, 224)))
+        name = f"preprocess/rotated-cold/{width}x{height}/224"
+        found.append(Definition(name, partial(_rotated_case, width, height, 224, cold=True)))
     found.append(Definition("preprocess/float16/1280x720/224", partial(_float16_case, 1280, 720, 224)))
     found.append(Definition("preprocess/uint8-nhwc/1280x720/224", partial(_uint8_case, 1280, 720, 224)))
     return found
@@ -94,9 +102,15 @@ def _limit(case: Case, read_bytes: int, write_bytes: int) -> None:
     case.memory_limit = memory_limit(read_bytes, write_bytes)
 
 
-def _read_then(rows: Callable[[], Array], write: Callable[[], None]) -> None:
-    rows().view(np.int32).max()
-    write()
+def _cold_limit(read_bytes: int, write_bytes: int) -> Callable[[], None]:
+    """Return the memory limit where what is read has to come from DRAM."""
+    rows, write = ring(np.zeros(read_bytes // 4 * 4, np.uint8)), memory_limit(0, write_bytes)
+
+    def run() -> None:
+        rows().view(np.int32).max()
+        write()
+
+    return run
 
 
 def _blob(image: Any, side: int, interpolation: str | None = None) -> Callable[[], Array]:
@@ -165,10 +179,8 @@ def _resize_case(filter: str, width: int, height: int, side: int, *, cold: bool 
     linear = filter == "linear"
     read = _linear_bytes(width, height, side) if linear else width * height * 3
     _limit(case, read, 12 * side * side)
-    if cold:  # the limit too has to come from DRAM
-        rows = ring(np.zeros(read // 4 * 4, np.uint8))
-        write = memory_limit(0, 12 * side * side)
-        case.memory_limit = partial(_read_then, rows, write)
+    if cold:
+        case.memory_limit = _cold_limit(read, 12 * side * side)
     case.add_ours(_ours(source, side, filter=filter), error_of, LINEAR if linear else WHOLE_LEVELS)
     if linear:
         case.add_peer("cv2 blobFromImageWithParams", lambda: _blob(source, side), error_of, OPENCV_LINEAR)
@@ -191,64 +203,91 @@ def _yuv_case(source_format: str, width: int, height: int, side: int) -> Case:
     error_of = _in_levels(rgb_of_yuv(np.concatenate(yuv, axis=-1)))
     _limit(case, _linear_bytes(width, height, side, 1.5), 12 * side * side)
 
-    def converted(make: Callable[[Callable[[], Array]], Callable[[], Array]]) -> Callable[[], Array]:
-        import cv2
-
-        code = cv2.COLOR_YUV2BGR_NV12 if source_format == "nv12" else cv2.COLOR_YUV2BGR_I420
-        return make(lambda: np.asarray(cv2.cvtColor(packed, code)))
+    def converted() -> Callable[[], Array]:
+        return _converted(packed, source_format)
 
     # 1.2 times the error of Y and 2.2 times that of U and V: docs/kernels.md, "Precision".
     case.add_ours(_ours(planes, side, source_format=source_format), error_of, LINEAR * (1.2 + 2.2))
-    case.add_peer("cv2 cvtColor, blob", lambda: converted(lambda image: _blob(image, side)), error_of, REPEATED_CHROMA)
-    case.add_peer(
-        "cv2 cvtColor, resize, NumPy steps",
-        lambda: converted(lambda image: _steps(image, side)),
-        error_of,
-        REPEATED_CHROMA,
-    )
+    case.add_peer("cv2 cvtColor, blob", lambda: _blob(converted(), side), error_of, REPEATED_CHROMA)
+    steps = lambda: _steps(converted(), side)  # noqa: E731
+    case.add_peer("cv2 cvtColor, resize, NumPy steps", steps, error_of, REPEATED_CHROMA)
     return case
 
 
-def _rotated_case(width: int, height: int, side: int) -> Case:
-    """A square of four fifths of the height, turned by 25 degrees: all of it lies inside the picture."""
+def _converted(packed: Array, source_format: str) -> Callable[[], Array]:
+    import cv2
+
+    code = cv2.COLOR_YUV2BGR_NV12 if source_format == "nv12" else cv2.COLOR_YUV2BGR_I420
+    return lambda: np.asarray(cv2.cvtColor(packed, code))
+
+
+def _rotated_case(width: int, height: int, side: int, *, cold: bool = False) -> Case:
     case, image = Case(), scene(width, height)
-    region = Roi(width / 2, height / 2, 0.7 * height, 0.7 * height, math.radians(25))
-    affine = input_from_roi(region, (side, side))
-    inverse = np.asarray(invert(affine))
+    source: Any = ring(image) if cold else image
+    affine, inverse = _turned_square(width, height, side)
     error_of = _in_levels(rotated(image[..., ::-1], inverse, (side, side)))
     # Four neighbours of every output, or the whole region where it has fewer pixels.
-    read = int(min(4 * side * side, region.width * region.height) * 3)
+    read = int(min(4 * side * side, (_SQUARE * height) ** 2) * 3)
     _limit(case, read, 12 * side * side)
+    if cold:
+        case.memory_limit = _cold_limit(read, 12 * side * side)
     # Coordinates in float32: 2e-4 px per 1000 px of image on a slope of at most 30 levels, beside the weights.
-    case.add_ours(_ours(image, side, input_from_image=affine), error_of, LINEAR + 30 * 2e-4 * width / 1000)
+    case.add_ours(_ours(source, side, input_from_image=affine), error_of, LINEAR + 30 * 2e-4 * width / 1000)
+    # Samples on a grid of 1/32 px in OpenCV 4: half a step along both axes on such a slope, and half a level.
+    grid = 30 / 64 * 2 + 0.5
+    warped = partial(_warped, source, inverse, side)
+    case.add_peer("cv2 warpAffine, NumPy steps", lambda: _normalised_bgr(warped()), error_of, grid)
+    case.add_peer("cv2 warpAffine, blob", lambda: _blob(warped(), side), error_of, grid)
+    reference = rotated(image, inverse, (side, side))
+    in_levels = lambda bgr: float(abs(bgr - reference).max())  # noqa: E731
+    case.add_peer("cv2 warpAffine alone", warped, in_levels, grid, kind="part")
+    return case
+
+
+def _rotated_yuv_case(source_format: str, width: int, height: int, side: int) -> Case:
+    case, packed = Case(), yuv_scene(width, height, source_format)
+    planes = yuv_planes(packed, source_format)
+    affine, inverse = _turned_square(width, height, side)
+    size = (side, side)
+    chroma = planes[1] if source_format == "nv12" else np.stack(planes[1:], axis=-1)
+    # Chroma has half the coordinates of luma.
+    yuv = [rotated(planes[0][..., None], inverse, size), rotated(chroma, inverse / 2, size)]
+    error_of = _in_levels(rgb_of_yuv(np.concatenate(yuv, axis=-1)))
+    _limit(case, int(min(4 * side * side, (_SQUARE * height) ** 2) * 1.5), 12 * side * side)
+    # The errors of Y, and of U and V, as in _yuv_case, with coordinates in float32 as in _rotated_case.
+    tolerance = (LINEAR + 30 * 2e-4 * width / 1000) * (1.2 + 2.2)
+    case.add_ours(_ours(planes, side, source_format=source_format, input_from_image=affine), error_of, tolerance)
+
+    def warped() -> Callable[[], Array]:
+        return _warped(_converted(packed, source_format), inverse, side)
+
+    case.add_peer("cv2 cvtColor, warpAffine, blob", lambda: _blob(warped(), side), error_of, REPEATED_CHROMA)
+    steps = lambda: _normalised_bgr(warped())  # noqa: E731
+    case.add_peer("cv2 cvtColor, warpAffine, NumPy steps", steps, error_of, REPEATED_CHROMA)
+    return case
+
+
+def _turned_square(width: int, height: int, side: int) -> tuple[Array, Array]:
+    """Return the affine to the input, and back, of a square turned by 25 degrees: all of it lies inside the picture."""
+    extent = _SQUARE * height
+    affine = input_from_roi(Roi(width / 2, height / 2, extent, extent, math.radians(25)), (side, side))
+    return np.asarray(affine), np.asarray(invert(affine))
+
+
+def _warped(image: Any, inverse: Array, side: int) -> Callable[[], Array]:
+    import cv2
+
     # OpenCV counts from the centres of pixels.
     centred = inverse.copy()
     centred[:, 2] += inverse[:, :2].sum(axis=1) / 2 - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return lambda: np.asarray(cv2.warpAffine(image() if callable(image) else image, centred, (side, side), flags=flags))
 
-    def warp(then: Callable[[Array], Array]) -> Callable[[], Array]:
-        import cv2
 
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return lambda: then(cv2.warpAffine(image, centred, (side, side), flags=flags))
+def _normalised_bgr(bgr: Callable[[], Array]) -> Callable[[], Array]:
+    import cv2
 
-    def by_opencv() -> Callable[[], Array]:
-        import cv2
-
-        return warp(lambda bgr: _normalised(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)))
-
-    # Samples on a grid of 1/32 px in OpenCV 4: half a step along both axes on such a slope, and half a level.
-    grid = 30 / 64 * 2 + 0.5
-    case.add_peer("cv2 warpAffine, NumPy steps", by_opencv, error_of, grid)
-    case.add_peer("cv2 warpAffine, blob", lambda: _blob(warp(lambda bgr: bgr), side), error_of, grid)
-    reference = rotated(image, inverse, (side, side))
-    case.add_peer(
-        "cv2 warpAffine alone",
-        lambda: warp(lambda bgr: bgr),
-        lambda bgr: float(abs(bgr - reference).max()),
-        grid,
-        kind="part",
-    )
-    return case
+    return lambda: _normalised(cv2.cvtColor(bgr(), cv2.COLOR_BGR2RGB))
 
 
 def _float16_case(width: int, height: int, side: int) -> Case:

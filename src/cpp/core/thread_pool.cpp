@@ -1,12 +1,15 @@
 #include "thread_pool.hpp"
 
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -14,43 +17,81 @@ namespace handpose {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
 
 // A helper that sleeps takes 20 to 50 us to come, and its cache is cold: each has to save more than that.
-constexpr std::chrono::duration<double> kWorthAHelper = std::chrono::microseconds(100);
+constexpr Seconds kWorthAHelper = std::chrono::microseconds(100);
 
-// Ranges are short enough for all to end at about the same time.
+// How long the work takes shows in a sample of so small a share. Where it is shorter than kSurelyLong and calls for
+// helpers a second one has to agree: the first finds cold caches, and the system may interrupt it.
+constexpr std::size_t kSamplesPerThread = 64;
+constexpr Seconds kSurelyLong = std::chrono::microseconds(20);
+
+// Ranges are short enough, and shorter still towards the end, for all to end at about the same time.
 constexpr std::size_t kRangesPerThread = 16;
 
-// How long the last helper is awaited without sleeping: going to sleep and waking up take about as long.
+// How long the last helper is awaited without sleeping: going to sleep and waking up take about as long. As long a
+// helper looks out for a next call if that before came as soon.
 constexpr Clock::duration kAwake = std::chrono::microseconds(50);
 
-// One call of share_items, on the stack of its thread. What is left of the items are two runs, with those in between
+// One call of share_items, on the stack of its thread. What is left of the items are two runs, with samples in between
 // that were done first.
 struct Job {
   ShareWork work;
   const void* context;
-  std::size_t step;                  // items of a range, and of the middle
-  std::size_t middle;                // items before the middle
-  std::size_t left;                  // items before and after it
-  std::int32_t wanted;               // helpers that may still join; under the pool's lock
+  std::size_t threads;
+  std::size_t middle;                // items before the samples
+  std::size_t left;                  // items before and after them
+  std::size_t sampled = 0;           // items of the samples
+  std::size_t step = 1;              // most items of a range
+  std::int32_t wanted = 0;           // helpers that may still join; under the pool's lock
   std::int32_t slots = 1;            // handed out; under the pool's lock
   Job* after = nullptr;              // under the pool's lock
+  Clock::time_point called{};        // when helpers were
   std::atomic<std::size_t> next{0};  // the first of `left` that nobody has taken
   std::atomic<std::int32_t> helpers{0};
 
+  Seconds run_sample(std::size_t count) {
+    const Clock::time_point from = Clock::now();
+    work(context, 0, middle + sampled, middle + sampled + count);
+    sampled += count;
+    left -= count;
+    return Clock::now() - from;
+  }
+
   void run(std::int32_t slot, std::size_t begin, std::size_t end) const {
     if (begin < middle) work(context, slot, begin, std::min(end, middle));
-    if (end > middle) work(context, slot, std::max(begin, middle) + step, end + step);
+    if (end > middle) work(context, slot, std::max(begin, middle) + sampled, end + sampled);
   }
 
   void run_ranges(std::int32_t slot) {
-    for (;;) {
-      const std::size_t begin = next.fetch_add(step);
-      if (begin >= left) return;
-      run(slot, begin, std::min(begin + step, left));
+    std::size_t begin = next;
+    while (begin < left) {
+      const std::size_t end = begin + std::min(step, std::max((left - begin) / (2 * threads), std::size_t{1}));
+      if (!next.compare_exchange_weak(begin, end)) continue;
+      run(slot, begin, end);
+      begin = next;
     }
   }
 };
+
+struct Helper {
+  pthread_t thread{};
+  sem_t called{};
+  Helper* below = nullptr;  // in the stack of those that are idle, or of those about to be called
+  int kept_off = -1;        // the processor that it may not run on
+};
+
+// On the processor of who calls it a helper is of no use, but the system may put it there: Linux does where the others
+// look taken, as those of a virtual machine do while they rest.
+void keep_off(int processor, Helper* helper) {
+  if (helper->kept_off == processor) return;
+  cpu_set_t allowed;
+  if (processor < 0 || pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed) != 0) return;
+  CPU_CLR(static_cast<std::size_t>(processor), &allowed);
+  if (CPU_COUNT(&allowed) == 0) return;
+  if (pthread_setaffinity_np(helper->thread, sizeof allowed, &allowed) == 0) helper->kept_off = processor;
+}
 
 class ThreadPool {
  public:
@@ -60,13 +101,8 @@ class ThreadPool {
   }
 
   void run(Job* job) {
-    const std::int32_t wanted = job->wanted;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      job->after = first_;
-      first_ = job;
-    }
-    for (std::int32_t i = 0; i < wanted; ++i) job_there_.notify_one();
+    job->called = Clock::now();
+    call(add(job));
     job->run_ranges(0);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -84,16 +120,47 @@ class ThreadPool {
  private:
   // Signals are for the threads of the program: helpers take none.
   void start() {
+    auto helper = std::make_unique<Helper>();
+    sem_init(&helper->called, 0, 0);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
-      std::thread([this] { help(); }).detach();
+      std::thread thread([this, self = helper.get()] { help(self); });
+      helper->thread = thread.native_handle();
+      helper->below = idle_;
+      idle_ = helper.release();
+      thread.detach();
     } catch (...) {
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
       throw;
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  // Returns the helpers to call, which from now on belong to the caller.
+  Helper* add(Job* job) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    job->after = first_;
+    first_ = job;
+    Helper* called = nullptr;
+    for (std::int32_t i = 0; i < job->wanted && idle_ != nullptr; ++i) {
+      Helper* const helper = idle_;
+      idle_ = helper->below;
+      helper->below = called;
+      called = helper;
+    }
+    return called;
+  }
+
+  static void call(Helper* helpers) {
+    const int processor = helpers != nullptr ? sched_getcpu() : -1;
+    while (helpers != nullptr) {
+      Helper* const helper = helpers;
+      helpers = helper->below;
+      keep_off(processor, helper);
+      sem_post(&helper->called);  // from here on it belongs to itself
+    }
   }
 
   Job* job_to_join() const {
@@ -102,25 +169,40 @@ class ThreadPool {
     return job;
   }
 
-  [[noreturn]] void help() {
-    std::unique_lock<std::mutex> lock(mutex_);
+  [[noreturn]] void help(Helper* self) {
+    Clock::time_point idle_from{};
+    bool soon = false;  // whether the last job came soon after the one before
     for (;;) {
-      Job* job = nullptr;
-      job_there_.wait(lock, [&] { return (job = job_to_join()) != nullptr; });
-      --job->wanted;
-      ++job->helpers;
-      const std::int32_t slot = job->slots++;
-      lock.unlock();
-      job->run_ranges(slot);
-      lock.lock();
-      if (--job->helpers == 0) helpers_left_.notify_all();  // from here on the job may be gone
+      await_call(self, soon ? idle_from + kAwake : idle_from);
+      std::unique_lock<std::mutex> lock(mutex_);
+      while (Job* const job = job_to_join()) {
+        soon = job->called < idle_from + kAwake;
+        --job->wanted;
+        ++job->helpers;
+        const std::int32_t slot = job->slots++;
+        lock.unlock();
+        job->run_ranges(slot);
+        lock.lock();
+        if (--job->helpers == 0) helpers_left_.notify_all();  // from here on the job may be gone
+        idle_from = Clock::now();
+      }
+      self->below = idle_;
+      idle_ = self;
     }
   }
 
+  static void await_call(Helper* self, Clock::time_point sleep_from) {
+    while (Clock::now() < sleep_from) {
+      if (sem_trywait(&self->called) == 0) return;
+      std::this_thread::yield();  // to any other that has something to do
+    }
+    while (sem_wait(&self->called) != 0) continue;
+  }
+
   std::mutex mutex_;
-  std::condition_variable job_there_;     // one that may be joined
   std::condition_variable helpers_left_;  // the last of a job has left it
   Job* first_ = nullptr;
+  Helper* idle_ = nullptr;
   std::int32_t started_ = 0;
 };
 
@@ -146,15 +228,17 @@ void reserve_threads(std::int32_t threads) {
 void share_items(std::size_t items, std::int32_t threads, ShareWork work, const void* context) {
   ThreadPool* const helpers = pool;
   if (threads < 2 || items < 2 || helpers == nullptr) return work(context, 0, 0, items);
-  const std::size_t step = std::max(items / (static_cast<std::size_t>(threads) * kRangesPerThread), std::size_t{1});
-  // How long the work takes shows in a range from its middle: the first may be all border.
-  Job job{work, context, step, (items - step) / 2, items - step, 0};
-  const Clock::time_point begun = Clock::now();
-  work(context, 0, job.middle, job.middle + step);
-  const std::chrono::duration<double> spent = Clock::now() - begun;
-  const double worth = spent / kWorthAHelper * (static_cast<double>(job.left) / static_cast<double>(step));
-  job.wanted = static_cast<std::int32_t>(std::min(worth, threads - 1.0));
+  const auto shares = static_cast<std::size_t>(threads);
+  const std::size_t sample = std::max(items / (shares * kSamplesPerThread), std::size_t{1});
+  Job job{work, context, shares, (items - sample) / 2, items};  // the first items may be all border
+  const auto worth = [&](Seconds spent) {
+    return spent / kWorthAHelper * (static_cast<double>(job.left) / static_cast<double>(sample));
+  };
+  Seconds spent = job.run_sample(sample);
+  if (spent < kSurelyLong && worth(spent) >= 1) spent = std::min(spent, job.run_sample(sample));
+  job.wanted = static_cast<std::int32_t>(std::min(worth(spent), threads - 1.0));
   if (job.wanted < 1) return job.run(0, 0, job.left);
+  job.step = std::max(items / (shares * kRangesPerThread), std::size_t{1});
   helpers->run(&job);
 }
 

@@ -23,6 +23,9 @@ inline float load1(const float* from) { return *from; }
 inline float load1(const std::uint16_t* half) { return _cvtsh_ss(*half); }
 inline void store8(float* to, Float8 a) { _mm256_storeu_ps(to, a.v); }
 
+// A search needs its memory sooner than the CPU foresees: 8 KB ahead serves both the caches and DRAM well.
+inline void fetch_ahead(const void* from) { __builtin_prefetch(static_cast<const char*>(from) + 8192); }
+
 inline Float8 operator+(Float8 a, Float8 b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Float8 operator-(Float8 a, Float8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline Float8 operator*(Float8 a, Float8 b) { return {_mm256_mul_ps(a.v, b.v)}; }

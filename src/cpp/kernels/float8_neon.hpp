@@ -29,6 +29,9 @@ inline void store8(float* to, Float8 a) {
   vst1q_f32(to + 4, a.high);
 }
 
+// Left to the CPU: what it gains has been measured on x86-64 only.
+inline void fetch_ahead(const void*) {}
+
 inline Float8 operator+(Float8 a, Float8 b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
 inline Float8 operator-(Float8 a, Float8 b) { return {vsubq_f32(a.low, b.low), vsubq_f32(a.high, b.high)}; }
 inline Float8 operator*(Float8 a, Float8 b) { return {vmulq_f32(a.low, b.low), vmulq_f32(a.high, b.high)}; }

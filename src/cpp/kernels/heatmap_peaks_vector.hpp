@@ -30,6 +30,8 @@ float largest_by(const Stored* values, std::int32_t count) {
   Float8 most[4] = {all(kNone), all(kNone), all(kNone), all(kNone)};
   std::int32_t x = 0;
   for (; x + 4 * kStep <= count; x += 4 * kStep) {
+    fetch_ahead(values + x);
+    fetch_ahead(values + x + 2 * kStep);
     for (std::int32_t k = 0; k < 4; ++k) most[k] = kLarger(load8(values + x + k * kStep), most[k]);
   }
   for (; x + kStep <= count; x += kStep) most[0] = kLarger(load8(values + x), most[0]);
@@ -55,6 +57,8 @@ inline float largest_above(const std::uint16_t* values, std::int32_t count, floa
   Half16 most[4] = {zero16(), zero16(), zero16(), zero16()};
   std::int32_t x = 0;
   for (; x + 4 * kLanes <= count; x += 4 * kLanes) {
+    fetch_ahead(values + x);
+    fetch_ahead(values + x + 2 * kLanes);
     for (std::int32_t k = 0; k < 4; ++k) most[k] = larger(load16(values + x + k * kLanes), most[k]);
   }
   for (; x + kLanes <= count; x += kLanes) most[0] = larger(load16(values + x), most[0]);

@@ -17,7 +17,7 @@ struct Avx512 {
   // fill one, of 3 channels up to a quarter less, come from one load of each row, or from up to four.
   static constexpr std::int32_t kLoadBytes = 64;
   static constexpr int most_group(int channels) { return channels == 1 ? 16 : channels == 2 ? 8 : 4; }
-  static constexpr int least_group(int channels) { return channels == 1 ? 4 : 2; }
+  static constexpr int least_group(int channels) { return channels == 2 ? 2 : 4; }
 
   static Float all(float value) { return _mm512_set1_ps(value); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }

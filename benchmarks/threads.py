@@ -1,0 +1,177 @@
+"""``threads=2`` against one thread: calls in a row and calls after a rest, beside what two threads can read and write.
+
+    python benchmarks/threads.py [PATTERN] [--rounds 60]
+
+Each answer by two threads is first compared with that by one, bit by bit. Then every round times all ways of a case,
+in shuffled order. "In a row" are calls that follow one another; "rested" is a single call after 3 ms of sleep, as in a
+program that waits for frames. The limit is the time in which two threads, each on a processor of its own, read the
+input (NumPy's maximum) and write the output (its fill), a half each, and do nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import handpose_native as hp
+from handpose_native.bench.data import heatmaps, memory_limit, scene
+
+PICTURES = [
+    ("antialias", (3840, 2160), (224, 224)),
+    ("antialias", (3840, 2160), (640, 640)),
+    ("antialias", (1920, 1080), (640, 640)),
+    ("antialias", (1920, 1080), (224, 224)),
+    ("antialias", (1280, 720), (640, 640)),
+    ("antialias", (1280, 720), (224, 224)),
+    ("linear", (3840, 2160), (1920, 1080)),
+    ("linear", (3840, 2160), (640, 640)),
+    ("linear", (1280, 720), (224, 224)),
+]
+HEATMAPS = [
+    ("argmax", (8, 21, 128, 128)),
+    ("argmax", (16, 21, 128, 128)),
+    ("argmax", (32, 21, 128, 128)),
+    ("expectation", (8, 21, 128, 128)),
+    ("expectation", (16, 21, 128, 128)),
+    ("expectation", (64, 21, 64, 64)),
+    ("expectation", (32, 21, 128, 128)),
+    ("expectation", (1, 21, 128, 128)),
+    ("argmax", (1, 21, 64, 64)),
+]
+REST_S = 3e-3
+SAMPLE_S, LIMIT_SAMPLE_S = 4e-4, 8e-3  # threads of Python begin and end with some 50 us between them
+#: Of less the limit is that of a core's own caches, which two cores do not share.
+SHARED_BYTES = 4 << 20
+
+
+@dataclass
+class Work:
+    """One call by so many threads; its result; the bytes that it has to read and write."""
+
+    name: str
+    call: Callable[[int], Any]
+    result: list[np.ndarray]
+    read_bytes: int
+    write_bytes: int
+
+
+def picture_work(filter: str, size: tuple[int, int], input_size: tuple[int, int]) -> Work:
+    image = scene(*size)
+    out = np.empty((1, 3, *input_size[::-1]), np.float32)
+    rows = min(2 * input_size[1], size[1]) if filter == "linear" else size[1]
+    name = f"{filter}, {size[0]}x{size[1]} to {input_size[0]}x{input_size[1]}"
+    call = partial(hp.preprocess, image, filter=filter, out=out)
+    return Work(name, lambda threads: call(threads=threads), [out], rows * size[0] * 3, out.nbytes)
+
+
+def heatmap_work(method: str, shape: tuple[int, int, int, int]) -> Work:
+    maps = heatmaps(shape, "float32")
+    out = (np.empty((*shape[:2], 2), np.float32), np.empty(shape[:2], np.float32))
+    call = partial(hp.heatmap_peaks, maps, method=method, out=out)
+    name = f"{method}, {'x'.join(map(str, shape))}"
+    return Work(name, lambda threads: call(threads=threads), list(out), maps.nbytes, 0)
+
+
+def check(work: Work) -> None:
+    answers = []
+    for threads in (1, 2):
+        for array in work.result:
+            array.fill(np.nan)
+        work.call(threads)
+        answers.append([array.tobytes() for array in work.result])
+    if answers[0] != answers[1]:
+        raise SystemExit(f"{work.name}: two threads give another answer")
+
+
+def in_a_row(work: Work, threads: int, calls: int) -> float:
+    """Return microseconds per call, after one that brings the data back into the caches."""
+    work.call(threads)
+    began = time.perf_counter()
+    for _ in range(calls):
+        work.call(threads)
+    return (time.perf_counter() - began) / calls * 1e6
+
+
+def rested(work: Work, threads: int) -> float:
+    time.sleep(REST_S)
+    began = time.perf_counter()
+    work.call(threads)
+    return (time.perf_counter() - began) * 1e6
+
+
+def two_at_the_limit(work: Work, calls: int) -> float:
+    """Return the microseconds in which two threads read and write what `work` does."""
+    processors = sorted(os.sched_getaffinity(0))[:2]
+    start, ends = threading.Barrier(3), []
+    halves = [memory_limit(work.read_bytes // 8 * 4, work.write_bytes // 8 * 4) for _ in processors]
+
+    def run(processor: int, half: Callable[[], None]) -> None:
+        os.sched_setaffinity(0, {processor})  # of this thread
+        half()
+        start.wait()
+        for _ in range(calls):
+            half()
+        ends.append(time.perf_counter())
+
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(processors, halves)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    began = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return (max(ends) - began) / calls * 1e6
+
+
+def measure(work: Work, rounds: int) -> None:
+    duration_s = in_a_row(work, 1, 5) / 1e6
+    calls = max(1, round(SAMPLE_S / duration_s))
+    ways: dict[str, Callable[[], float]] = {
+        "one": partial(in_a_row, work, 1, calls),
+        "two": partial(in_a_row, work, 2, calls),
+        "one, rested": partial(rested, work, 1),
+        "two, rested": partial(rested, work, 2),
+    }
+    if work.read_bytes + work.write_bytes >= SHARED_BYTES:
+        ways["limit"] = partial(two_at_the_limit, work, max(1, round(LIMIT_SAMPLE_S / duration_s)))
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name in random.sample(sorted(ways), len(ways)):
+            times[name].append(ways[name]())
+    row = [work.name]
+    for rest in ("", ", rested"):
+        one, two = times[f"one{rest}"], times[f"two{rest}"]
+        row += [f"{median(one):.1f}", f"{median(two):.1f}", f"{median(a / b for a, b in zip(one, two)):.2f}"]
+    share = median(a / b for a, b in zip(times["limit"], times["two"])) if "limit" in times else None
+    row.append("" if share is None else f"{100 * share:.0f} %")
+    print(f"| {' | '.join(row)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pattern", nargs="?", default="*", help="of names, for instance 'argmax*'")
+    parser.add_argument("--rounds", type=int, default=60)
+    options = parser.parse_args()
+    makers = [partial(picture_work, *case) for case in PICTURES] + [partial(heatmap_work, *case) for case in HEATMAPS]
+    print("| work | one, us | two | times | rested: one | two | times | of the limit of two |")
+    print("|---|---|---|---|---|---|---|---|")
+    for make in makers:
+        work = make()
+        if fnmatchcase(work.name, f"*{options.pattern}*"):
+            check(work)
+            measure(work, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
