@@ -50,13 +50,14 @@ constexpr float kPerSum = 0x1p-14f;
 // x axis, "antialias" and "cubic", for faster levels: the sums along a row of a source that one vector holds, and what
 // they are made from. See preprocess_strands.hpp.
 struct TapStrands {
-  std::int32_t parts;           // strands of a vector, and parts of each of their sums
-  std::int32_t outputs;         // of a strand
-  std::int32_t windows, steps;  // of a strand, of a window
-  std::int32_t reach;           // no load reaches further than this from the start of a row, in bytes
-  std::int32_t* offsets;        // of each strand: its first window, in bytes from the start of a row
-  unsigned char* places;        // of each strand, kPlacesBytes: where in a window its taps are
-  unsigned char* weights;       // of each step of each strand
+  std::int32_t parts;         // strands of a vector, and parts of each of their sums
+  std::int32_t outputs;       // of a strand
+  std::int32_t steps;         // of a strand
+  std::int32_t window_steps;  // so many of them take their taps from one window
+  std::int32_t reach;         // no load reaches further than this from the start of a row, in bytes
+  std::int32_t* offsets;      // of each strand: its first window, in bytes from the start of a row
+  unsigned char* places;      // of each strand, kPlacesBytes: where in a window its taps are
+  unsigned char* weights;     // of each step of each strand
 };
 
 constexpr std::size_t kPlacesBytes = 64;

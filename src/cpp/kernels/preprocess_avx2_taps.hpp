@@ -157,7 +157,7 @@ struct Avx2Taps : Avx2 {
 
   template <int kParts>
   HANDPOSE_NOINLINE static void sum_along(const RowsToAdd& add, const TapStrands& strands) {
-    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.windows;
+    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.steps;
     alignas(32) std::int32_t halves[kLanes] = {};  // in the first part only
     for (int lane = 0; lane < kLanes / kParts; ++lane) halves[lane] = 1 << (add.drop - 1);
     const __m256i half = load_ints(halves);

@@ -100,8 +100,8 @@ struct Avx512Taps : Avx512 {
     __m512i of[kRowsAtOnce];
   };
 
-  // `kWindows`, `kSteps`: those of the strands, or 0 where only they say.
-  template <int kWindows, int kSteps>
+  // `kSteps`, `kWindowSteps`: those of the strands, or 0 where only they say.
+  template <int kSteps, int kWindowSteps>
   HANDPOSE_INLINE static FourSums sum_strand(const RowsToAdd& add, const TapStrands& strands, std::int32_t offset,
                                              const unsigned char* first_places, const unsigned char* weights,
                                              std::int32_t step_bytes, __m512i rounding) {
@@ -111,15 +111,17 @@ struct Avx512Taps : Avx512 {
       coarse[k] = _mm512_setzero_si512();
       fine[k] = rounding;
     }
-    const std::int32_t windows = kWindows > 0 ? kWindows : strands.windows, steps = kSteps > 0 ? kSteps : strands.steps;
-    for (std::int32_t window = 0; window < windows; ++window, offset += steps * step_bytes) {
+    const std::int32_t steps = kSteps > 0 ? kSteps : strands.steps;
+    const std::int32_t window_steps = kSteps > 0 ? kWindowSteps : strands.window_steps;
+    for (std::int32_t first = 0; first < steps; first += window_steps, offset += window_steps * step_bytes) {
       __m512i low[kRowsAtOnce], high[kRowsAtOnce];
       for (int k = 0; k < kRowsAtOnce; ++k) {
         low[k] = _mm512_loadu_si512(add.rows[k] + offset);
         high[k] = _mm512_loadu_si512(add.rows[k] + offset + 64);
       }
       __m512i places = _mm512_load_si512(first_places);
-      for (std::int32_t step = 0; step < steps; ++step, weights += kStepBytes) {
+      const std::int32_t last = first + window_steps < steps ? first + window_steps : steps;
+      for (std::int32_t step = first; step < last; ++step, weights += kStepBytes) {
         const __m512i coarse_weights = _mm512_load_si512(weights), fine_weights = _mm512_load_si512(weights + 64);
         for (int k = 0; k < kRowsAtOnce; ++k) {
           const __m512i bytes = _mm512_permutex2var_epi8(low[k], places, high[k]);
@@ -156,17 +158,18 @@ struct Avx512Taps : Avx512 {
 
   template <int kParts>
   static AddRows choose_steps(const TapStrands& strands) {
-    const std::int32_t shape = strands.windows * 10 + strands.steps;
+    const std::int32_t shape = strands.steps < 10 ? strands.steps * 10 + strands.window_steps : 0;
     return shape == 11   ? add_rows_of<kParts, 1, 1>
-           : shape == 12 ? add_rows_of<kParts, 1, 2>
-           : shape == 13 ? add_rows_of<kParts, 1, 3>
-           : shape == 14 ? add_rows_of<kParts, 1, 4>
            : shape == 22 ? add_rows_of<kParts, 2, 2>
-           : shape == 23 ? add_rows_of<kParts, 2, 3>
+           : shape == 33 ? add_rows_of<kParts, 3, 3>
+           : shape == 44 ? add_rows_of<kParts, 4, 4>
+           : shape == 42 ? add_rows_of<kParts, 4, 2>
+           : shape == 53 ? add_rows_of<kParts, 5, 3>
+           : shape == 55 ? add_rows_of<kParts, 5, 5>
                          : add_rows_of<kParts, 0, 0>;
   }
 
-  template <int kParts, int kWindows, int kSteps>
+  template <int kParts, int kSteps, int kWindowSteps>
   HANDPOSE_NOINLINE static void add_rows_of(const RowsToAdd& add, const TapStrands& strands) {
     const std::int32_t step_bytes = kLaneTaps * kParts * add.channels;
     // In the first part only.
@@ -176,9 +179,9 @@ struct Avx512Taps : Avx512 {
     const std::int32_t* offset = strands.offsets;
     const unsigned char* places = strands.places;
     const unsigned char* weights = strands.weights;
-    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{strands.windows} * strands.steps * kStepBytes;
+    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{strands.steps} * kStepBytes;
     const auto next_strand = [&] {
-      const FourSums sums = sum_strand<kWindows, kSteps>(add, strands, *offset, places, weights, step_bytes, half);
+      const FourSums sums = sum_strand<kSteps, kWindowSteps>(add, strands, *offset, places, weights, step_bytes, half);
       ++offset;
       places += kPlacesBytes;
       weights += strand_bytes;

@@ -184,7 +184,7 @@ struct NeonSums {
 
   template <int kParts>
   HANDPOSE_NOINLINE static void sum_along(const RowsToAdd& add, const TapStrands& strands) {
-    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.windows;
+    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.steps;
     const int32x4_t down = vdupq_n_s32(-add.drop);
     const std::ptrdiff_t strand_bytes = std::ptrdiff_t{steps} * kStepBytes;
     const std::int32_t* offset = strands.offsets;

@@ -30,6 +30,10 @@ std::int32_t step_taps(const TapStrands& strands) {
   return V::kLaneTaps * strands.parts;
 }
 
+inline std::int32_t window_count(const TapStrands& strands) {
+  return (strands.steps + strands.window_steps - 1) / strands.window_steps;
+}
+
 // The largest distance between first taps of a strand.
 inline std::int32_t widest_strand(const AxisTable& axis, std::int32_t outputs) {
   std::int32_t widest = 0;
@@ -40,17 +44,17 @@ inline std::int32_t widest_strand(const AxisTable& axis, std::int32_t outputs) {
   return widest;
 }
 
-// Sets windows and steps for strands of so many parts and outputs; false where that is not possible.
+// Sets the steps for strands of so many parts and outputs; false where that is not possible.
 template <typename V>
 bool fit_strands(const AxisTable& axis, std::int32_t channels, TapStrands* strands) {
   const std::int32_t room = V::kWindowBytes / channels - widest_strand(axis, strands->outputs);
   const std::int32_t fitting = room / step_taps<V>(*strands);
   const std::int32_t most_steps = fitting < V::kMostSteps ? fitting : V::kMostSteps;
   if (most_steps < 1) return false;
-  const std::int32_t steps = (axis.taps + step_taps<V>(*strands) - 1) / step_taps<V>(*strands);
-  strands->windows = (steps + most_steps - 1) / most_steps;
-  strands->steps = (steps + strands->windows - 1) / strands->windows;
-  const std::int64_t bytes = std::int64_t{strands->windows} * strands->steps * V::kStepBytes;
+  strands->steps = (axis.taps + step_taps<V>(*strands) - 1) / step_taps<V>(*strands);
+  strands->window_steps = most_steps;
+  strands->window_steps = (strands->steps + window_count(*strands) - 1) / window_count(*strands);
+  const std::int64_t bytes = std::int64_t{strands->steps} * V::kStepBytes;
   return bytes <= std::int64_t{(axis.taps + 15) / 16 * 16} * kStrandBytesPerTap * strands->outputs &&
          V::kLanes * 4 <= vector_outputs(*strands) * kSumBytesPerOutput;
 }
@@ -58,7 +62,7 @@ bool fit_strands(const AxisTable& axis, std::int32_t channels, TapStrands* stran
 // What one output costs, roughly: cycles of AVX-512 for a few rows.
 inline double strand_cost(const TapStrands& s) {
   constexpr double kStep = 5, kWindow = 8, kMerge = 5, kVector = 17;
-  const double strand = s.windows * (s.steps * kStep + kWindow);
+  const double strand = s.steps * kStep + window_count(s) * kWindow;
   return (s.parts * strand + (s.parts - 1) * kMerge + kVector) / vector_outputs(s);
 }
 
@@ -99,7 +103,7 @@ void fill_strand(const AxisTable& axis, std::int32_t channels, std::int32_t x, s
     place[lane * V::kLaneTaps + t] = pixel < 0 ? -1 : pixel * channels + lane % part_lanes % channels;
   });
   V::put_places(place, places);
-  for (std::int32_t step = 0; step < strands.windows * strands.steps; ++step, weights += V::kStepBytes) {
+  for (std::int32_t step = 0; step < strands.steps; ++step, weights += V::kStepBytes) {
     std::int16_t weight[V::kLanes * V::kLaneTaps];
     for_each_tap([&](std::int32_t lane, std::int32_t t, std::int32_t output, std::int32_t first_tap) {
       const std::int32_t tap = first_tap + step * step_taps<V>(strands);
@@ -117,8 +121,7 @@ void fill_strands(AxisTable* axis, std::int32_t channels) {
   if (axis->begin == axis->end) return;
   choose_strands<V>(axis, channels);
   TapStrands& strands = axis->strands;
-  const std::int32_t steps = strands.windows * strands.steps;
-  const std::int32_t last_window = (strands.windows - 1) * strands.steps * step_taps<V>(strands);
+  const std::int32_t last_window = (window_count(strands) - 1) * strands.window_steps * step_taps<V>(strands);
   strands.reach = 0;
   for (std::int32_t i = 0; i < vector_count(*axis) * strands.parts; ++i) {
     const std::int32_t x = axis->begin + i * strands.outputs;
@@ -128,7 +131,7 @@ void fill_strands(AxisTable* axis, std::int32_t channels) {
     const std::int32_t end = (base + last_window) * channels + V::kWindowBytes;
     strands.reach = end > strands.reach ? end : strands.reach;
     fill_strand<V>(*axis, channels, x, base, strands.places + static_cast<std::size_t>(i) * kPlacesBytes,
-                   strands.weights + static_cast<std::ptrdiff_t>(i) * steps * V::kStepBytes);
+                   strands.weights + static_cast<std::ptrdiff_t>(i) * strands.steps * V::kStepBytes);
   }
 }
 
