@@ -76,11 +76,13 @@ void take_rows(Arena* arena, PreprocessPlan* plan) {
   const auto outputs = static_cast<std::size_t>(plan->out.width) + kMostBlock;
   if (plan->params.filter != Filter::kLinear) {
     for (int i = 0; i < plane_count(plan->source.format); ++i) {
-      plan->sums[i] = arena->take<std::int32_t>(std::size_t{kMostActive} * outputs, kSumBytesPerOutput / sizeof(std::int32_t));
+      plan->sums[i] =
+          arena->take<std::int32_t>(std::size_t{kMostActive} * outputs, kSumBytesPerOutput / sizeof(std::int32_t));
       plan->samples[i] = arena->take<std::uint8_t>(outputs, 4);
     }
     plan->row_sums = arena->take<std::int16_t>(outputs, kRowsAtOnce * kSumBytesPerOutput / sizeof(std::int32_t));
-    plan->edge_rows = arena->take<std::uint8_t>(kRowsAtOnce, static_cast<std::size_t>(plan->source.width) * 3 + kBeyondRow);
+    plan->edge_rows =
+        arena->take<std::uint8_t>(kRowsAtOnce, static_cast<std::size_t>(plan->source.width) * 3 + kBeyondRow);
   }
   for (float*& row : plan->levels) row = arena->take<float>(outputs);
 }

@@ -54,6 +54,7 @@ struct TapStrands {
   std::int32_t outputs;       // of a strand
   std::int32_t steps;         // of a strand
   std::int32_t window_steps;  // so many of them take their taps from one window
+  std::int32_t window_bytes;  // loaded for each window
   std::int32_t reach;         // no load reaches further than this from the start of a row, in bytes
   std::int32_t* offsets;      // of each strand: its first window, in bytes from the start of a row
   unsigned char* places;      // of each strand, kPlacesBytes: where in a window its taps are
@@ -74,7 +75,7 @@ struct AxisTable {
   std::int32_t begin, end;
   TapStrands strands;
   std::int32_t active;  // y axis, taps, for faster levels: how many outputs a few rows of the source are part of
-  std::int16_t* down;  // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
+  std::int16_t* down;   // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
   // x axis, linear, for faster levels, which load the taps of a group of neighbouring outputs at once where they lie
   // close. offsets[i] of all outputs of a group is where bytes are loaded from a row, that of a group of 1 its own
   // first tap. shifts[i] is how far on from there the first tap of output i lies.

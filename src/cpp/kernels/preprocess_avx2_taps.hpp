@@ -9,7 +9,7 @@ namespace {
 
 struct Avx2Taps : Avx2 {
   static constexpr std::int32_t kLanes = 8, kLaneTaps = 2, kMostParts = 8, kMostSteps = 1;
-  static constexpr std::int32_t kWindowBytes = 16;  // loaded into both halves of a vector
+  static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;  // loaded into both halves of a vector
   static constexpr std::int32_t kStepBytes = 32;
 
   // Shuffles that make a word of each tap.
@@ -40,7 +40,8 @@ struct Avx2Taps : Avx2 {
     const __m256i half = _mm256_set1_epi32(1 << (add.to->shift - 1));
     const std::int16_t* rows = add.row_sums;
     SampleWriter writer(*add.to);
-    for (std::ptrdiff_t at = 0; at < std::ptrdiff_t{add.to->vectors} * kLanes; at += kLanes, rows += kRowsAtOnce * kLanes) {
+    for (std::ptrdiff_t at = 0; at < std::ptrdiff_t{add.to->vectors} * kLanes;
+         at += kLanes, rows += kRowsAtOnce * kLanes) {
       __m256i sums = kBegun ? load_ints(active.sums + at) : half;
       if (kPairs & 1) sums = _mm256_add_epi32(sums, _mm256_madd_epi16(load_ints(rows), above));
       if (kPairs & 2) sums = _mm256_add_epi32(sums, _mm256_madd_epi16(load_ints(rows + 2 * kLanes), below));

@@ -10,7 +10,7 @@ namespace {
 
 struct Avx512Taps : Avx512 {
   static constexpr std::int32_t kLanes = 16, kLaneTaps = 4, kMostParts = 4, kMostSteps = 32;
-  static constexpr std::int32_t kWindowBytes = 128;
+  static constexpr std::int32_t kLeastWindow = 64, kMostWindow = 128;
   static constexpr std::int32_t kStepBytes = 128;
 
   // Bytes of a window, in the order of the lanes.
@@ -47,11 +47,11 @@ struct Avx512Taps : Avx512 {
       channels[0] = to_float(_mm512_cvtepu8_epi32(load_bytes(from)));
       return;
     }
-    const __m512i bytes = kChannels == 3 ? _mm512_loadu_si512(from)
-                                         : _mm512_castsi256_si512(_mm256_loadu_si256(
-                                               reinterpret_cast<const __m256i*>(from)));
-    const __m512i pixels = _mm512_mullo_epi32(
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(kChannels));
+    const __m512i bytes = kChannels == 3
+                              ? _mm512_loadu_si512(from)
+                              : _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    const __m512i pixels = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                              _mm512_set1_epi32(kChannels));
     for (int c = 0; c < kChannels; ++c) {
       const __m512i places = _mm512_add_epi32(pixels, _mm512_set1_epi32(c));
       channels[c] = to_float(_mm512_maskz_permutexvar_epi8(0x1111111111111111, places, bytes));
@@ -59,7 +59,9 @@ struct Avx512Taps : Avx512 {
   }
 
  private:
-  static __m128i load_bytes(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+  static __m128i load_bytes(const std::uint8_t* from) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  }
 
   using AddRows = void (*)(const RowsToAdd&, const TapStrands&);
 
@@ -91,7 +93,7 @@ struct Avx512Taps : Avx512 {
   }
   // With two weights for all pairs of words.
   HANDPOSE_INLINE static void add_words(__m512i* sum, __m512i words, const std::int16_t* weights) {
-    const auto& both = *reinterpret_cast<const std::int16_t(*)[2]>(weights);
+    const auto& both = *reinterpret_cast<const std::int16_t (*)[2]>(weights);
     __asm__("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(words), "m"(both));
   }
 
@@ -100,8 +102,8 @@ struct Avx512Taps : Avx512 {
     __m512i of[kRowsAtOnce];
   };
 
-  // `kSteps`, `kWindowSteps`: those of the strands, or 0 where only they say.
-  template <int kSteps, int kWindowSteps>
+  // `kSteps`, `kWindowSteps`: those of the strands, or 0 where only they say. `kWide`: windows of 128 bytes.
+  template <bool kWide, int kSteps, int kWindowSteps>
   HANDPOSE_INLINE static FourSums sum_strand(const RowsToAdd& add, const TapStrands& strands, std::int32_t offset,
                                              const unsigned char* first_places, const unsigned char* weights,
                                              std::int32_t step_bytes, __m512i rounding) {
@@ -117,14 +119,15 @@ struct Avx512Taps : Avx512 {
       __m512i low[kRowsAtOnce], high[kRowsAtOnce];
       for (int k = 0; k < kRowsAtOnce; ++k) {
         low[k] = _mm512_loadu_si512(add.rows[k] + offset);
-        high[k] = _mm512_loadu_si512(add.rows[k] + offset + 64);
+        if (kWide) high[k] = _mm512_loadu_si512(add.rows[k] + offset + 64);
       }
       __m512i places = _mm512_load_si512(first_places);
       const std::int32_t last = first + window_steps < steps ? first + window_steps : steps;
       for (std::int32_t step = first; step < last; ++step, weights += kStepBytes) {
         const __m512i coarse_weights = _mm512_load_si512(weights), fine_weights = _mm512_load_si512(weights + 64);
         for (int k = 0; k < kRowsAtOnce; ++k) {
-          const __m512i bytes = _mm512_permutex2var_epi8(low[k], places, high[k]);
+          const __m512i bytes =
+              kWide ? _mm512_permutex2var_epi8(low[k], places, high[k]) : _mm512_permutexvar_epi8(places, low[k]);
           add_bytes(&coarse[k], bytes, coarse_weights);
           add_bytes(&fine[k], bytes, fine_weights);
         }
@@ -140,8 +143,8 @@ struct Avx512Taps : Avx512 {
   HANDPOSE_INLINE static FourSums add_halves(const FourSums& a, const FourSums& b) {
     FourSums sums;
     for (int k = 0; k < kRowsAtOnce; ++k) {
-      sums.of[k] = _mm512_add_epi32(_mm512_shuffle_i64x2(a.of[k], b.of[k], 0x44),
-                                    _mm512_shuffle_i64x2(a.of[k], b.of[k], 0xee));
+      sums.of[k] =
+          _mm512_add_epi32(_mm512_shuffle_i64x2(a.of[k], b.of[k], 0x44), _mm512_shuffle_i64x2(a.of[k], b.of[k], 0xee));
     }
     return sums;
   }
@@ -150,26 +153,33 @@ struct Avx512Taps : Avx512 {
   HANDPOSE_INLINE static FourSums add_quarters(const FourSums& a, const FourSums& b) {
     FourSums sums;
     for (int k = 0; k < kRowsAtOnce; ++k) {
-      sums.of[k] = _mm512_add_epi32(_mm512_shuffle_i64x2(a.of[k], b.of[k], 0x88),
-                                    _mm512_shuffle_i64x2(a.of[k], b.of[k], 0xdd));
+      sums.of[k] =
+          _mm512_add_epi32(_mm512_shuffle_i64x2(a.of[k], b.of[k], 0x88), _mm512_shuffle_i64x2(a.of[k], b.of[k], 0xdd));
     }
     return sums;
   }
 
+  // The shapes that pictures usually have, and any.
   template <int kParts>
   static AddRows choose_steps(const TapStrands& strands) {
     const std::int32_t shape = strands.steps < 10 ? strands.steps * 10 + strands.window_steps : 0;
-    return shape == 11   ? add_rows_of<kParts, 1, 1>
-           : shape == 22 ? add_rows_of<kParts, 2, 2>
-           : shape == 33 ? add_rows_of<kParts, 3, 3>
-           : shape == 44 ? add_rows_of<kParts, 4, 4>
-           : shape == 42 ? add_rows_of<kParts, 4, 2>
-           : shape == 53 ? add_rows_of<kParts, 5, 3>
-           : shape == 55 ? add_rows_of<kParts, 5, 5>
-                         : add_rows_of<kParts, 0, 0>;
+    if (strands.window_bytes <= 64) {
+      return shape == 11   ? add_rows_of<kParts, false, 1, 1>
+             : shape == 21 ? add_rows_of<kParts, false, 2, 1>
+             : shape == 22 ? add_rows_of<kParts, false, 2, 2>
+             : shape == 31 ? add_rows_of<kParts, false, 3, 1>
+             : shape == 32 ? add_rows_of<kParts, false, 3, 2>
+                           : add_rows_of<kParts, false, 0, 0>;
+    }
+    return shape == 22   ? add_rows_of<kParts, true, 2, 2>
+           : shape == 33 ? add_rows_of<kParts, true, 3, 3>
+           : shape == 42 ? add_rows_of<kParts, true, 4, 2>
+           : shape == 44 ? add_rows_of<kParts, true, 4, 4>
+           : shape == 53 ? add_rows_of<kParts, true, 5, 3>
+                         : add_rows_of<kParts, true, 0, 0>;
   }
 
-  template <int kParts, int kSteps, int kWindowSteps>
+  template <int kParts, bool kWide, int kSteps, int kWindowSteps>
   HANDPOSE_NOINLINE static void add_rows_of(const RowsToAdd& add, const TapStrands& strands) {
     const std::int32_t step_bytes = kLaneTaps * kParts * add.channels;
     // In the first part only.
@@ -181,7 +191,8 @@ struct Avx512Taps : Avx512 {
     const unsigned char* weights = strands.weights;
     const std::ptrdiff_t strand_bytes = std::ptrdiff_t{strands.steps} * kStepBytes;
     const auto next_strand = [&] {
-      const FourSums sums = sum_strand<kSteps, kWindowSteps>(add, strands, *offset, places, weights, step_bytes, half);
+      const FourSums sums =
+          sum_strand<kWide, kSteps, kWindowSteps>(add, strands, *offset, places, weights, step_bytes, half);
       ++offset;
       places += kPlacesBytes;
       weights += strand_bytes;

@@ -11,7 +11,7 @@ namespace {
 
 struct NeonSums {
   static constexpr std::int32_t kLanes = 8, kLaneTaps = 2, kMostParts = 8, kMostSteps = 1;
-  static constexpr std::int32_t kWindowBytes = 16;
+  static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;
   static constexpr std::int32_t kStepBytes = 32;
 
   // Words of taps: the first ones of lanes 0 to 3, the second ones, then the same of lanes 4 to 7.
@@ -87,7 +87,10 @@ struct NeonSums {
   class SampleWriter {
    public:
     explicit SampleWriter(const SampleRow& row)
-        : to_(row.samples), bytes_(row.order.bytes), shift_(vdupq_n_s32(-row.shift)), lanes_(vld1_u8(row.order.lanes)) {}
+        : to_(row.samples),
+          bytes_(row.order.bytes),
+          shift_(vdupq_n_s32(-row.shift)),
+          lanes_(vld1_u8(row.order.lanes)) {}
 
     HANDPOSE_INLINE void write(int32x4_t low, int32x4_t high) {
       const uint16x8_t words = vqmovun_high_s32(vqmovun_s32(vshlq_s32(low, shift_)), vshlq_s32(high, shift_));
@@ -121,7 +124,8 @@ struct NeonSums {
     FourSums sums;
     const uint8x16_t places[2] = {vld1q_u8(first_places), vld1q_u8(first_places + 16)};
     const auto add_step = [&](auto first) {
-      const int16x8_t weight[2] = {vreinterpretq_s16_u8(vld1q_u8(weights)), vreinterpretq_s16_u8(vld1q_u8(weights + 16))};
+      const int16x8_t weight[2] = {vreinterpretq_s16_u8(vld1q_u8(weights)),
+                                   vreinterpretq_s16_u8(vld1q_u8(weights + 16))};
       for (int k = 0; k < kRowsAtOnce; ++k) {
         const uint8x16_t window = vld1q_u8(add.rows[k] + offset);
         for (int i = 0; i < 2; ++i) {

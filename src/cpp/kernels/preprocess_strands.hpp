@@ -1,10 +1,10 @@
 // How the filters "antialias" and "cubic" of preprocess sum along a row of a plane; see preprocess_taps.hpp.
 //
-// A vector of sums has V::kLanes lanes, and an instruction adds to each of them V::kLaneTaps weighted bytes picked from a
-// window of V::kWindowBytes of the row. A strand is some neighbouring outputs that are summed so. Where all its taps lie
-// close together a lane has an output of its own in one channel, and a strand fills a vector. Where they lie farther
-// apart there are fewer outputs in a window: then the taps of each are shared among several lanes, the parts of its sum,
-// and the strands of as many neighbours are added up into one vector, lane for lane of the result.
+// A vector of sums has V::kLanes lanes, and an instruction adds to each of them V::kLaneTaps weighted bytes picked from
+// a window of so many bytes of the row. A strand is some neighbouring outputs that are summed so. Where all its taps
+// lie close together a lane has an output of its own in one channel, and a strand fills a vector. Where they lie
+// farther apart there are fewer outputs in a window: then the taps of each are shared among several lanes, the parts of
+// its sum, and the strands of as many neighbours are added up into one vector, lane for lane of the result.
 //
 // Lanes of a strand: the first part of all outputs, channel by channel, then the second part of all.
 #pragma once
@@ -44,10 +44,10 @@ inline std::int32_t widest_strand(const AxisTable& axis, std::int32_t outputs) {
   return widest;
 }
 
-// Sets the steps for strands of so many parts and outputs; false where that is not possible.
+// Sets the steps for strands of so many parts, outputs and bytes of a window; false where that is not possible.
 template <typename V>
 bool fit_strands(const AxisTable& axis, std::int32_t channels, TapStrands* strands) {
-  const std::int32_t room = V::kWindowBytes / channels - widest_strand(axis, strands->outputs);
+  const std::int32_t room = strands->window_bytes / channels - widest_strand(axis, strands->outputs);
   const std::int32_t fitting = room / step_taps<V>(*strands);
   const std::int32_t most_steps = fitting < V::kMostSteps ? fitting : V::kMostSteps;
   if (most_steps < 1) return false;
@@ -61,8 +61,8 @@ bool fit_strands(const AxisTable& axis, std::int32_t channels, TapStrands* stran
 
 // What one output costs, roughly: cycles of AVX-512 for a few rows.
 inline double strand_cost(const TapStrands& s) {
-  constexpr double kStep = 5, kWindow = 8, kMerge = 5, kVector = 17;
-  const double strand = s.steps * kStep + window_count(s) * kWindow;
+  constexpr double kWindow = 8, kMerge = 5, kVector = 17;
+  const double strand = s.steps * (s.window_bytes > 64 ? 5.5 : 4) + window_count(s) * kWindow;
   return (s.parts * strand + (s.parts - 1) * kMerge + kVector) / vector_outputs(s);
 }
 
@@ -73,12 +73,15 @@ void choose_strands(AxisTable* axis, std::int32_t channels) {
   double least = -1;
   for (std::int32_t parts = 1; parts <= V::kMostParts && parts * channels <= V::kLanes; parts *= 2) {
     for (std::int32_t outputs = V::kLanes / parts / channels; outputs >= 1; --outputs) {
-      TapStrands tried = best;
-      tried.parts = parts;
-      tried.outputs = outputs;
-      if (!fit_strands<V>(*axis, channels, &tried) || (least >= 0 && strand_cost(tried) >= least)) continue;
-      least = strand_cost(tried);
-      best = tried;
+      for (std::int32_t bytes = V::kLeastWindow; bytes <= V::kMostWindow; bytes *= 2) {
+        TapStrands tried = best;
+        tried.parts = parts;
+        tried.outputs = outputs;
+        tried.window_bytes = bytes;
+        if (!fit_strands<V>(*axis, channels, &tried) || (least >= 0 && strand_cost(tried) >= least)) continue;
+        least = strand_cost(tried);
+        best = tried;
+      }
     }
   }
 }
@@ -128,7 +131,7 @@ void fill_strands(AxisTable* axis, std::int32_t channels) {
     const std::int32_t first = axis->start[x], last = axis->start[x + strands.outputs - 1];
     const std::int32_t base = first < last ? first : last;
     strands.offsets[i] = base * channels;
-    const std::int32_t end = (base + last_window) * channels + V::kWindowBytes;
+    const std::int32_t end = (base + last_window) * channels + strands.window_bytes;
     strands.reach = end > strands.reach ? end : strands.reach;
     fill_strand<V>(*axis, channels, x, base, strands.places + static_cast<std::size_t>(i) * kPlacesBytes,
                    strands.weights + static_cast<std::ptrdiff_t>(i) * strands.steps * V::kStepBytes);

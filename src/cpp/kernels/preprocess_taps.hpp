@@ -1,9 +1,9 @@
 // The filters "antialias" and "cubic" of preprocess in vectors of sums; see preprocess_strands.hpp.
 //
 // Rows of a plane are taken a few at a time, each once: V::add_rows sums along them, and adds what comes of it, in 1/64
-// grey level, to the sums of the rows of the output that they are part of. Rows of the output are begun when the first of
-// their rows comes and complete with the last one, so that few are ever held at a time. V::write_samples makes samples of
-// complete sums.
+// grey level, to the sums of the rows of the output that they are part of. Rows of the output are begun when the first
+// of their rows comes and complete with the last one, so that few are ever held at a time. V::write_samples makes
+// samples of complete sums.
 #pragma once
 
 #include "preprocess_strands.hpp"
@@ -38,8 +38,8 @@ struct RowsToAdd {
   std::int32_t drop;       // a sum along a row >> drop is in 1/64 grey level
   std::int16_t* row_sums;  // memory for these, kRowsAtOnce times V::kLanes for each vector
   const SampleRow* to;
-  bool complete;           // the first active row will be, and gets its samples
-  std::int32_t begun;      // so many of the active rows have been begun before; others begin with what rounds them
+  bool complete;       // the first active row will be, and gets its samples
+  std::int32_t begun;  // so many of the active rows have been begun before; others begin with what rounds them
   std::int32_t count;
   ActiveRow active[kMostActive];
 };
@@ -48,9 +48,10 @@ struct RowsToAdd {
 template <typename V, int kPairs>
 void add_pairs_down(const RowsToAdd& add, std::int32_t i) {
   const bool complete = add.complete && i == 0;
-  const auto run = i < add.begun ? complete ? V::template add_down<kPairs, true, true> : V::template add_down<kPairs, true, false>
-                   : complete    ? V::template add_down<kPairs, false, true>
-                                 : V::template add_down<kPairs, false, false>;
+  const auto run = i < add.begun
+                       ? complete ? V::template add_down<kPairs, true, true> : V::template add_down<kPairs, true, false>
+                   : complete ? V::template add_down<kPairs, false, true>
+                              : V::template add_down<kPairs, false, false>;
   run(add, add.active[i]);
 }
 
@@ -207,9 +208,8 @@ struct TapsRows {
   template <typename Writer>
   void run(std::int32_t first, std::int32_t last) const {
     const int planes = plane_count(plan.source.format);
-    PlaneSums<V> sums[3] = {{plan, 0, first, last},
-                            {plan, planes > 1 ? 1 : 0, first, last},
-                            {plan, planes > 2 ? 2 : 0, first, last}};
+    PlaneSums<V> sums[3] = {
+        {plan, 0, first, last}, {plan, planes > 1 ? 1 : 0, first, last}, {plan, planes > 2 ? 2 : 0, first, last}};
     for (std::int32_t i = 0; i < last - first; ++i) {
       for (int plane = 0; plane < planes; ++plane) sums[plane].sample(i);
       write_sampled_row<V, Writer>(plan, rows_rise(plan) ? first + i : last - 1 - i);
