@@ -52,6 +52,18 @@ inline uint32x4_t multiply_half(uint16x8_t a, uint16x8_t b) {
 #endif
 }
 
+template <int kHalf>
+inline int32x4_t multiply_half(int16x8_t a, int16x8_t b) {
+  if (kHalf == 1) return vmull_high_s16(a, b);
+#if HANDPOSE_ASSEMBLER
+  int32x4_t product;
+  __asm__("smull %0.4s, %1.4h, %2.4h" : "=w"(product) : "w"(a), "w"(b));
+  return product;
+#else
+  return vmull_s16(vget_low_s16(a), vget_low_s16(b));
+#endif
+}
+
 // The same, added to `sum`.
 template <int kHalf>
 inline uint32x4_t add_half(uint32x4_t sum, uint16x8_t a, uint16x8_t b) {
@@ -72,6 +84,18 @@ inline int32x4_t add_half(int32x4_t sum, int16x8_t a, int16x8_t b) {
   return sum;
 #else
   return vmlal_s16(sum, vget_low_s16(a), vget_low_s16(b));
+#endif
+}
+
+// The same with one of four words, for all products.
+template <int kHalf, int kWord>
+inline int32x4_t add_half_by(int32x4_t sum, int16x8_t a, int16x4_t words) {
+  if (kHalf == 1) return vmlal_high_lane_s16(sum, a, words, kWord);
+#if HANDPOSE_ASSEMBLER
+  __asm__("smlal %0.4s, %1.4h, %2.h[%3]" : "+w"(sum) : "w"(a), "x"(words), "i"(kWord));
+  return sum;
+#else
+  return vmlal_lane_s16(sum, vget_low_s16(a), words, kWord);
 #endif
 }
 

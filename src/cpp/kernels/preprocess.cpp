@@ -58,7 +58,10 @@ void take_axis(Arena* arena, const AxisMap& map, Filter filter, bool vertical, A
   table->start = arena->take<std::int32_t>(outputs);
   table->weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
   if (!linear && !vertical) {
-    table->grouped_weights = arena->take<std::int16_t>(outputs, static_cast<std::size_t>(table->stride));
+    const auto taps = (static_cast<std::size_t>(table->taps) + 15) / 16 * 16;
+    table->strands.offsets = arena->take<std::int32_t>(outputs);
+    table->strands.places = arena->take<unsigned char>(outputs, kPlacesBytes);
+    table->strands.weights = arena->take<unsigned char>(outputs, taps * kStrandBytesPerTap);
   }
   if (linear && vertical) table->down = arena->take<std::int16_t>(outputs);
   if (linear && !vertical) table->offsets = arena->take<std::int32_t>(outputs);
@@ -70,12 +73,18 @@ int table_count(const ImageView& source) { return is_yuv(source.format) ? 2 : 1;
 
 // Takes what is worked on row by row.
 void take_rows(Arena* arena, PreprocessPlan* plan) {
+  const auto outputs = static_cast<std::size_t>(plan->out.width) + kMostBlock;
   if (plan->params.filter != Filter::kLinear) {
-    const std::size_t row = static_cast<std::size_t>(plan->source.width) + kBeyondRow;
-    plan->interleaved = arena->take<std::int16_t>(row, 3);
-    for (std::int16_t*& component : plan->reduced) component = arena->take<std::int16_t>(row);
+    for (int i = 0; i < plane_count(plan->source.format); ++i) {
+      plan->sums[i] =
+          arena->take<std::int32_t>(std::size_t{kMostActive} * outputs, kSumBytesPerOutput / sizeof(std::int32_t));
+      plan->samples[i] = arena->take<std::uint8_t>(outputs, 4);
+    }
+    plan->row_sums = arena->take<std::int16_t>(outputs, kRowsAtOnce * kSumBytesPerOutput / sizeof(std::int32_t));
+    plan->edge_rows =
+        arena->take<std::uint8_t>(kRowsAtOnce, static_cast<std::size_t>(plan->source.width) * 3 + kBeyondRow);
   }
-  for (float*& row : plan->levels) row = arena->take<float>(static_cast<std::size_t>(plan->out.width) + kMostBlock);
+  for (float*& row : plan->levels) row = arena->take<float>(outputs);
 }
 
 // Lays the plan out in the arena, first the tables: where they lie depends on what same_geometry compares only.
@@ -111,8 +120,10 @@ PreprocessPlan plan_of_thread(const PreprocessPlan& plan, std::int32_t thread) {
     using Piece = std::remove_reference_t<decltype(piece)>;
     if (piece != nullptr) piece = reinterpret_cast<Piece>(reinterpret_cast<unsigned char*>(piece) + offset);
   };
-  move(own.interleaved);
-  for (std::int16_t*& component : own.reduced) move(component);
+  for (std::int32_t*& plane : own.sums) move(plane);
+  for (std::uint8_t*& plane : own.samples) move(plane);
+  move(own.row_sums);
+  move(own.edge_rows);
   for (float*& row : own.levels) move(row);
   return own;
 }

@@ -33,13 +33,37 @@ struct PreprocessParams {
 // go on for so many beyond `end` with copies of the last entry, so that the last block needs no care.
 constexpr std::int32_t kMostBlock = 16;
 
-// How far vectors of the horizontal pass of "antialias" and "cubic" may reach beyond the last sample of a row.
-constexpr std::size_t kBeyondRow = 64;
+// "antialias" and "cubic" sum so many rows of the output at once at most, each a part of the rows of the source.
+constexpr std::int32_t kMostActive = 16;
+
+// How many rows of the source they take at a time.
+constexpr std::int32_t kRowsAtOnce = 4;
+
+// How far their vectors may reach beyond the last sample of a row, in bytes.
+constexpr std::size_t kBeyondRow = 128;
 
 constexpr std::int32_t kShuffleBytes = 16;
 
 // Bilinear samples are whole numbers of this part of a grey level: the weights of the four taps sum to 2^14.
 constexpr float kPerSum = 0x1p-14f;
+
+// x axis, "antialias" and "cubic", for faster levels: the sums along a row of a source that one vector holds, and what
+// they are made from. See preprocess_strands.hpp.
+struct TapStrands {
+  std::int32_t parts;         // strands of a vector, and parts of each of their sums
+  std::int32_t outputs;       // of a strand
+  std::int32_t steps;         // of a strand
+  std::int32_t window_steps;  // so many of them take their taps from one window
+  std::int32_t window_bytes;  // loaded for each window
+  std::int32_t reach;         // no load reaches further than this from the start of a row, in bytes
+  std::int32_t* offsets;      // of each strand: its first window, in bytes from the start of a row
+  unsigned char* places;      // of each strand, kPlacesBytes: where in a window its taps are
+  unsigned char* weights;     // of each step of each strand
+};
+
+constexpr std::size_t kPlacesBytes = 64;
+constexpr std::int32_t kStrandBytesPerTap = 12;  // of weights at most, of taps rounded up to a multiple of 16
+constexpr std::int32_t kSumBytesPerOutput = 32;  // of vectors of sums at most
 
 // How one axis of the output reads one axis of a plane. Output i, begin <= i < end, takes source samples
 // start[i] .. start[i] + taps - 1, all inside the plane.
@@ -49,10 +73,9 @@ struct AxisTable {
   std::int32_t taps, stride;
   std::int32_t bits;
   std::int32_t begin, end;
-  // x axis, taps, for a level that has another order: the weights in that order, and of how many outputs at once.
-  std::int16_t* grouped_weights;
-  std::int32_t grouped_outputs;
-  std::int16_t* down;  // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
+  TapStrands strands;
+  std::int32_t active;  // y axis, taps, for faster levels: how many outputs a few rows of the source are part of
+  std::int16_t* down;   // y axis, linear: the share of the second row of each output, in 1 / 2^15 and below 1
   // x axis, linear, for faster levels, which load the taps of a group of neighbouring outputs at once where they lie
   // close. offsets[i] of all outputs of a group is where bytes are loaded from a row, that of a group of 1 its own
   // first tap. shifts[i] is how far on from there the first tap of output i lies.
@@ -75,11 +98,13 @@ struct PreprocessPlan {
   TensorView out;
   AxisTable x[2], y[2];       // unused with rotation
   Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
-  std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
-  std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
+  std::int32_t* sums[3];      // taps: of each plane, the sums of rows of the output that are not complete
+  std::int16_t* row_sums;     // taps: the sums along a few rows of the source, in 1/64 grey level
+  std::uint8_t* samples[3];   // taps: of each plane, the samples of one row of the output, in whole grey levels
+  std::uint8_t* edge_rows;    // taps: copies of rows of the source whose end is that of the plane
   float* levels[3];           // one row of what is sampled from the planes, in kPerSum or in grey levels
   unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
-  // interleaved, reduced and levels are those of the calling thread; those of the next one lie so many bytes on.
+  // The last five are those of the calling thread; those of the next one lie so many bytes on.
   std::size_t thread_bytes;
 };
 

@@ -8,8 +8,10 @@ namespace handpose {
 namespace {
 
 constexpr std::int32_t kLinearBits = 14;
-// Largest precision at which 255 * 64 * 2^bits, a whole row in 1/64 grey level, still fits 32 bits.
+// Largest precision at which 255 * 64 * 2^bits, a whole column in 1/64 grey level, still fits 32 bits.
 constexpr std::int32_t kMostBits = 17;
+// Largest weight: 256 times one signed byte and another one.
+constexpr std::int32_t kMostWeight = 127 * 256 + 127;
 constexpr double kCubicA = -0.75;  // as cv2.INTER_CUBIC
 
 double keys_cubic(double distance) {
@@ -95,7 +97,7 @@ void fill_taps(const AxisMap& map, Filter filter, AxisTable* table) {
     }
   }
   table->bits = kMostBits;
-  while (largest * (1 << table->bits) > 32767 - taps && table->bits > kLinearBits) --table->bits;
+  while (largest * (1 << table->bits) > kMostWeight - taps && table->bits > kLinearBits) --table->bits;
   const double one = 1 << table->bits;
   for (std::int32_t i = table->begin; i < table->end; ++i) {
     const double centre = map.clamped_centre(i);

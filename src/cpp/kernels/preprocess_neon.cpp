@@ -4,8 +4,8 @@
 #include <type_traits>
 
 #include "neon_words.hpp"
+#include "preprocess_neon_taps.hpp"
 #include "preprocess_rotated.hpp"
-#include "preprocess_taps.hpp"
 
 namespace handpose {
 namespace neon {
@@ -158,70 +158,7 @@ struct Neon {
     sample_four_apart<kChannels, 1>(row0, row1, at, w, components);
   }
 
-  // Sums over rows: `count` columns to `to`.
-  static void reduce_rows(const WeightedRows& rows, std::int32_t count, std::int16_t* to) {
-    std::int32_t at = 0;
-    for (; at + 32 <= count; at += 32) reduce_columns<4>(rows, at, to + at);
-    for (; at + 8 <= count; at += 8) reduce_columns<1>(rows, at, to + at);
-    if (at < count && count >= 8) {
-      reduce_columns<1>(rows, count - 8, to + count - 8);  // again some of the columns before
-    } else {
-      for (; at < count; ++at) to[at] = reduce_column(rows, at);
-    }
-  }
-
-  // Channels apart: `count` samples to each row of `to`.
-  template <int kChannels>
-  static void split(const std::int16_t* from, std::int32_t count, std::int16_t* const* to) {
-    std::int32_t at = 0;
-    for (; at + 8 <= count; at += 8) {
-      if (kChannels == 2) {
-        const int16x8x2_t parts = vld2q_s16(from + 2 * at);
-        for (int c = 0; c < 2; ++c) vst1q_s16(to[c] + at, parts.val[c]);
-      } else {
-        const int16x8x3_t parts = vld3q_s16(from + 3 * at);
-        for (int c = 0; c < 3; ++c) vst1q_s16(to[c] + at, parts.val[c]);
-      }
-    }
-    for (; at < count; ++at) {
-      for (int c = 0; c < kChannels; ++c) to[c][at] = from[at * kChannels + c];
-    }
-  }
-
-  static void fill_weights(AxisTable*) {}
-
-  // Weighted sums of the samples of rows, clamped to whole grey levels; writes whole blocks.
-  template <int kChannels>
-  static void weigh_rows(std::int16_t* const* rows, const AxisTable& axis, float* const* to) {
-    for (int c = 0; c < kChannels; ++c) weigh_row(rows[c], axis, to[c]);
-  }
-
  private:
-  static void weigh_row(const std::int16_t* row, const AxisTable& axis, float* to) {
-    if (axis.stride == 8) return weigh_outputs<8>(row, axis, to);
-    if (axis.stride == 16) return weigh_outputs<16>(row, axis, to);
-    weigh_outputs<0>(row, axis, to);
-  }
-
-  // `kTaps`: the weights of an output, a multiple of eight; 0 where only the table says how many.
-  template <std::int32_t kTaps>
-  HANDPOSE_INLINE static void weigh_outputs(const std::int16_t* row, const AxisTable& axis, float* to) {
-    const std::int32_t taps = kTaps > 0 ? kTaps : axis.stride;
-    const int shift = 6 + axis.bits;
-    const int32x4_t half = vdupq_n_s32(1 << (shift - 1)), down = vdupq_n_s32(-shift);
-    const std::int16_t* weights = axis.weights + static_cast<std::ptrdiff_t>(axis.begin) * taps;
-    for (std::int32_t x = axis.begin; x < axis.end; x += 4, weights += 4 * taps) {
-      const std::int32_t* const start = axis.start + x;
-      const int32x4_t first = weigh(row + start[0], weights, taps);
-      const int32x4_t second = weigh(row + start[1], weights + taps, taps);
-      const int32x4_t third = weigh(row + start[2], weights + 2 * taps, taps);
-      const int32x4_t fourth = weigh(row + start[3], weights + 3 * taps, taps);
-      const int32x4_t sum = vpaddq_s32(vpaddq_s32(first, second), vpaddq_s32(third, fourth));
-      const int32x4_t level = vshlq_s32(vaddq_s32(sum, half), down);
-      vst1q_f32(to + x, vcvtq_f32_s32(vminq_s32(vmaxq_s32(level, vdupq_n_s32(0)), vdupq_n_s32(255))));
-    }
-  }
-
   HANDPOSE_INLINE static uint16x8_t words_of(int32x4_t a) { return vreinterpretq_u16_s32(a); }
 
   template <int kChannels>
@@ -325,51 +262,22 @@ struct Neon {
   HANDPOSE_INLINE static uint8x8_t bytes(Float v) {
     return vqmovn_u16(vcombine_u16(vqmovn_u32(vcvtnq_u32_f32(v.val[0])), vqmovn_u32(vcvtnq_u32_f32(v.val[1]))));
   }
-
-  // The sums of eight times kEights columns: more at once share the weights and the loop over the rows.
-  template <std::size_t kEights>
-  HANDPOSE_INLINE static void reduce_columns(const WeightedRows& rows, std::int32_t column, std::int16_t* to) {
-    const std::uint8_t* row = rows.first + column;
-    int32x4_t low[kEights], high[kEights];
-    for (std::size_t i = 0; i < kEights; ++i) low[i] = high[i] = vdupq_n_s32(1 << (rows.drop - 1));
-    for (std::int32_t k = 0; k < rows.taps; ++k, row += rows.pitch_bytes) {
-      const int16x8_t weight = vld1q_dup_s16(rows.weights + k);
-      for (std::size_t i = 0; i < kEights; ++i) {
-        const int16x8_t eight = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(row + 8 * i)));
-        low[i] = add_half<0>(low[i], eight, weight);
-        high[i] = add_half<1>(high[i], eight, weight);
-      }
-    }
-    const int32x4_t drop = vdupq_n_s32(-rows.drop);
-    for (std::size_t i = 0; i < kEights; ++i) {
-      const int16x4_t first = vmovn_s32(vshlq_s32(low[i], drop));
-      vst1q_s16(to + 8 * i, vmovn_high_s32(first, vshlq_s32(high[i], drop)));
-    }
-  }
-
-  // Partial sums of weighted samples, a multiple of eight.
-  HANDPOSE_INLINE static int32x4_t weigh(const std::int16_t* samples, const std::int16_t* weights, std::int32_t taps) {
-    int32x4_t sum = vdupq_n_s32(0);
-    for (std::int32_t k = 0; k < taps; k += 8) {
-      const int16x8_t sample = vld1q_s16(samples + k), weight = vld1q_s16(weights + k);
-      sum = add_half<1>(add_half<0>(sum, sample, weight), sample, weight);
-    }
-    return sum;
-  }
 };
+
+struct NeonTaps : Neon, NeonSums {};
 
 }  // namespace
 
 void prepare_linear(PreprocessPlan* plan) { prepare_linear_of<Neon>(plan); }
 
-void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Neon>(plan); }
+void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<NeonTaps>(plan); }
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   linear_rows_of<Neon>(plan, begin, end);
 }
 
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  taps_rows_of<Neon>(plan, begin, end);
+  taps_rows_of<NeonTaps>(plan, begin, end);
 }
 
 void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {

@@ -105,30 +105,30 @@ void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable&
   }
 }
 
-// Rows first, into 1/64 grey level, then columns into whole ones: all in integers, so the order of summing does not
-// matter.
+// First along the rows, into 1/64 grey level, then down them into whole ones: all in integers, so the order of summing
+// does not matter.
 void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis,
                  std::int32_t y, const Targets& rows) {
-  const std::int32_t ends[2] = {x_axis.start[x_axis.begin], x_axis.start[x_axis.end - 1]};
-  const std::int32_t first = (ends[0] < ends[1] ? ends[0] : ends[1]) * plane.channels;
-  const std::int32_t last = ((ends[0] < ends[1] ? ends[1] : ends[0]) + x_axis.taps) * plane.channels;
-  const std::int16_t* row_weights = y_axis.weights + static_cast<std::ptrdiff_t>(y) * y_axis.stride;
-  const std::int32_t drop = y_axis.bits - 6;
-  for (std::int32_t at = first; at < last; ++at) {
-    std::int32_t sum = 1 << (drop - 1);
-    for (std::int32_t k = 0; k < y_axis.taps; ++k) sum += row_weights[k] * plane.row(y_axis.start[y] + k)[at];
-    plan.interleaved[at] = static_cast<std::int16_t>(sum >> drop);
-  }
-  const std::int32_t shift = 6 + x_axis.bits;
-  for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
-    const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.stride;
-    const std::int16_t* from = plan.interleaved + x_axis.start[x] * plane.channels;
-    for (std::int32_t c = 0; c < plane.channels; ++c) {
-      std::int32_t sum = 1 << (shift - 1);
-      for (std::int32_t k = 0; k < x_axis.taps; ++k) sum += weights[k] * from[k * plane.channels + c];
-      const std::int32_t level = sum >> shift;
-      rows.of[c][x] = static_cast<float>(level < 0 ? 0 : level > 255 ? 255 : level);
+  const std::int32_t begin = x_axis.begin * plane.channels, end = x_axis.end * plane.channels;
+  const std::int32_t drop = x_axis.bits - 6, shift = y_axis.bits + 6;
+  std::int32_t* const sums = plan.sums[0];
+  for (std::int32_t at = begin; at < end; ++at) sums[at] = 1 << (shift - 1);
+  for (std::int32_t k = 0; k < y_axis.taps; ++k) {
+    const std::int32_t row_weight = y_axis.weights[static_cast<std::ptrdiff_t>(y) * y_axis.stride + k];
+    if (row_weight == 0) continue;
+    const std::uint8_t* row = plane.row(y_axis.start[y] + k);
+    for (std::int32_t at = begin; at < end; ++at) {
+      const std::int32_t x = at / plane.channels;
+      const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.stride;
+      const std::uint8_t* from = row + x_axis.start[x] * plane.channels + at % plane.channels;
+      std::int32_t sum = 1 << (drop - 1);
+      for (std::int32_t i = 0; i < x_axis.taps; ++i) sum += weights[i] * from[i * plane.channels];
+      sums[at] += row_weight * static_cast<std::int16_t>(sum >> drop);
     }
+  }
+  for (std::int32_t at = begin; at < end; ++at) {
+    const std::int32_t level = sums[at] >> shift;
+    rows.of[at % plane.channels][at / plane.channels] = static_cast<float>(level < 0 ? 0 : level > 255 ? 255 : level);
   }
 }
 

@@ -1,0 +1,142 @@
+// How the filters "antialias" and "cubic" of preprocess sum along a row of a plane; see preprocess_taps.hpp.
+//
+// A vector of sums has V::kLanes lanes, and an instruction adds to each of them V::kLaneTaps weighted bytes picked from
+// a window of so many bytes of the row. A strand is some neighbouring outputs that are summed so. Where all its taps
+// lie close together a lane has an output of its own in one channel, and a strand fills a vector. Where they lie
+// farther apart there are fewer outputs in a window: then the taps of each are shared among several lanes, the parts of
+// its sum, and the strands of as many neighbours are added up into one vector, lane for lane of the result.
+//
+// Lanes of a strand: the first part of all outputs, channel by channel, then the second part of all.
+#pragma once
+
+#include <cstdlib>
+
+#include "preprocess_blocks.hpp"
+
+namespace handpose {
+namespace {
+
+// How many outputs a vector of sums has.
+inline std::int32_t vector_outputs(const TapStrands& strands) { return strands.parts * strands.outputs; }
+
+inline std::int32_t vector_count(const AxisTable& axis) {
+  const std::int32_t outputs = vector_outputs(axis.strands);
+  return (axis.end - axis.begin + outputs - 1) / outputs;
+}
+
+// The taps of each output that one step of a strand takes.
+template <typename V>
+std::int32_t step_taps(const TapStrands& strands) {
+  return V::kLaneTaps * strands.parts;
+}
+
+inline std::int32_t window_count(const TapStrands& strands) {
+  return (strands.steps + strands.window_steps - 1) / strands.window_steps;
+}
+
+// The largest distance between first taps of a strand.
+inline std::int32_t widest_strand(const AxisTable& axis, std::int32_t outputs) {
+  std::int32_t widest = 0;
+  for (std::int32_t x = axis.begin; x < axis.end; x += outputs) {
+    const std::int32_t span = std::abs(axis.start[x + outputs - 1] - axis.start[x]);
+    widest = span > widest ? span : widest;
+  }
+  return widest;
+}
+
+// Sets the steps for strands of so many parts, outputs and bytes of a window; false where that is not possible.
+template <typename V>
+bool fit_strands(const AxisTable& axis, std::int32_t channels, TapStrands* strands) {
+  const std::int32_t room = strands->window_bytes / channels - widest_strand(axis, strands->outputs);
+  const std::int32_t fitting = room / step_taps<V>(*strands);
+  const std::int32_t most_steps = fitting < V::kMostSteps ? fitting : V::kMostSteps;
+  if (most_steps < 1) return false;
+  strands->steps = (axis.taps + step_taps<V>(*strands) - 1) / step_taps<V>(*strands);
+  strands->window_steps = most_steps;
+  strands->window_steps = (strands->steps + window_count(*strands) - 1) / window_count(*strands);
+  const std::int64_t bytes = std::int64_t{strands->steps} * V::kStepBytes;
+  return bytes <= std::int64_t{(axis.taps + 15) / 16 * 16} * kStrandBytesPerTap * strands->outputs &&
+         V::kLanes * 4 <= vector_outputs(*strands) * kSumBytesPerOutput;
+}
+
+// What one output costs, roughly: cycles of AVX-512 for a few rows.
+inline double strand_cost(const TapStrands& s) {
+  constexpr double kWindow = 8, kMerge = 5, kVector = 17;
+  const double strand = s.steps * (s.window_bytes > 64 ? 5.5 : 4) + window_count(s) * kWindow;
+  return (s.parts * strand + (s.parts - 1) * kMerge + kVector) / vector_outputs(s);
+}
+
+// Chooses the shape of the strands. The last one that is tried always fits: one output with the most parts.
+template <typename V>
+void choose_strands(AxisTable* axis, std::int32_t channels) {
+  TapStrands& best = axis->strands;
+  double least = -1;
+  for (std::int32_t parts = 1; parts <= V::kMostParts && parts * channels <= V::kLanes; parts *= 2) {
+    for (std::int32_t outputs = V::kLanes / parts / channels; outputs >= 1; --outputs) {
+      for (std::int32_t bytes = V::kLeastWindow; bytes <= V::kMostWindow; bytes *= 2) {
+        TapStrands tried = best;
+        tried.parts = parts;
+        tried.outputs = outputs;
+        tried.window_bytes = bytes;
+        if (!fit_strands<V>(*axis, channels, &tried) || (least >= 0 && strand_cost(tried) >= least)) continue;
+        least = strand_cost(tried);
+        best = tried;
+      }
+    }
+  }
+}
+
+// Writes the places and the weights of the strand that begins with output x.
+template <typename V>
+void fill_strand(const AxisTable& axis, std::int32_t channels, std::int32_t x, std::int32_t base, unsigned char* places,
+                 unsigned char* weights) {
+  const TapStrands& strands = axis.strands;
+  const std::int32_t part_lanes = V::kLanes / strands.parts;
+  const auto for_each_tap = [&](const auto& use) {  // use(lane, tap of the lane, output or -1, tap of the first step)
+    for (std::int32_t lane = 0; lane < V::kLanes; ++lane) {
+      const std::int32_t output = lane % part_lanes / channels;
+      for (std::int32_t t = 0; t < V::kLaneTaps; ++t) {
+        use(lane, t, output < strands.outputs ? output : -1, lane / part_lanes * V::kLaneTaps + t);
+      }
+    }
+  };
+  std::int32_t place[V::kLanes * V::kLaneTaps];
+  for_each_tap([&](std::int32_t lane, std::int32_t t, std::int32_t output, std::int32_t tap) {
+    const std::int32_t pixel = output < 0 ? -1 : axis.start[x + output] - base + tap;
+    place[lane * V::kLaneTaps + t] = pixel < 0 ? -1 : pixel * channels + lane % part_lanes % channels;
+  });
+  V::put_places(place, places);
+  for (std::int32_t step = 0; step < strands.steps; ++step, weights += V::kStepBytes) {
+    std::int16_t weight[V::kLanes * V::kLaneTaps];
+    for_each_tap([&](std::int32_t lane, std::int32_t t, std::int32_t output, std::int32_t first_tap) {
+      const std::int32_t tap = first_tap + step * step_taps<V>(strands);
+      const bool used = output >= 0 && tap < axis.taps;
+      weight[lane * V::kLaneTaps + t] =
+          used ? axis.weights[static_cast<std::ptrdiff_t>(x + output) * axis.stride + tap] : std::int16_t{0};
+    });
+    V::put_weights(weight, weights);
+  }
+}
+
+// Fills the strands of an x axis.
+template <typename V>
+void fill_strands(AxisTable* axis, std::int32_t channels) {
+  if (axis->begin == axis->end) return;
+  choose_strands<V>(axis, channels);
+  TapStrands& strands = axis->strands;
+  const std::int32_t last_window = (window_count(strands) - 1) * strands.window_steps * step_taps<V>(strands);
+  strands.reach = 0;
+  for (std::int32_t i = 0; i < vector_count(*axis) * strands.parts; ++i) {
+    const std::int32_t x = axis->begin + i * strands.outputs;
+    const std::int32_t first = axis->start[x], last = axis->start[x + strands.outputs - 1];
+    const std::int32_t base = first < last ? first : last;
+    strands.offsets[i] = base * channels;
+    const std::int32_t end = (base + last_window) * channels + strands.window_bytes;
+    strands.reach = end > strands.reach ? end : strands.reach;
+    fill_strand<V>(*axis, channels, x, base, strands.places + static_cast<std::size_t>(i) * kPlacesBytes,
+                   strands.weights + static_cast<std::ptrdiff_t>(i) * strands.steps * V::kStepBytes);
+  }
+}
+
+}  // namespace
+}  // namespace handpose
