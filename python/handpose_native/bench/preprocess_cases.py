@@ -31,7 +31,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _MEAN, _STD = (np.array(values, np.float32).reshape(3, 1, 1) for values in (MEAN, STD))
 
 # Largest errors in grey levels. Ours: docs/kernels.md, "Precision". Whole levels: half a level and 11-bit weights.
-LINEAR, WHOLE_LEVELS = 0.03, 0.6
+LINEAR, ROTATED, WHOLE_LEVELS = 0.03, 0.035, 0.6
 # OpenCV's resize rounds twice, with weights of 11 bits.
 OPENCV_LINEAR = 1.0
 # Steps of 1/1024 for float16 of up to 2.7 standard deviations, each of up to 0.229 * 255 grey levels.
@@ -219,8 +219,7 @@ def _rotated_case(width: int, height: int, side: int) -> Case:
     # Four neighbours of every output, or the whole region where it has fewer pixels.
     read = int(min(4 * side * side, region.width * region.height) * 3)
     _limit(case, read, 12 * side * side)
-    # Coordinates in float32: 2e-4 px per 1000 px of image on a slope of at most 30 levels, beside the weights.
-    case.add_ours(_ours(image, side, input_from_image=affine), error_of, LINEAR + 30 * 2e-4 * width / 1000)
+    case.add_ours(_ours(image, side, input_from_image=affine), error_of, ROTATED)
     # OpenCV counts from the centres of pixels.
     centred = inverse.copy()
     centred[:, 2] += inverse[:, :2].sum(axis=1) / 2 - 0.5

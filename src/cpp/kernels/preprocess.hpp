@@ -67,18 +67,27 @@ struct Columns {
   std::int32_t begin, end;
 };
 
+// With rotation: from output pixels to positions along one axis of a plane; see preprocess_positions.hpp.
+struct PositionAxis {
+  double per_column, per_row, first;
+  std::int32_t* of_columns;  // the lower halves of what columns give, for faster levels
+};
+
 // Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1
 // the chroma planes.
 struct PreprocessPlan {
   ImageView source;
   PreprocessParams params;
   TensorView out;
-  AxisTable x[2], y[2];       // unused with rotation
-  Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
-  std::int16_t* interleaved;  // taps: one row of a plane after the vertical pass, in 1/64 grey level
-  std::int16_t* reduced[3];   // taps: the same, each component of the source on its own
-  float* levels[3];           // one row of what is sampled from the planes, in kPerSum or in grey levels
-  unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
+  AxisTable x[2], y[2];             // unused with rotation
+  PositionAxis across[2], down[2];  // rotation
+  bool narrow;                      // rotation: 32 bits hold positions before they are clamped
+  Columns* inside;                  // rotation: of each row, the columns to sample; the rest is border
+  Columns* plain;                   // of these the ones whose taps need no care; see preprocess_positions.hpp
+  std::int16_t* interleaved;        // taps: one row of a plane after the vertical pass, in 1/64 grey level
+  std::int16_t* reduced[3];         // taps: the same, each component of the source on its own
+  float* levels[3];                 // one row of what is sampled from the planes, in kPerSum or in grey levels
+  unsigned char* border_row;        // one row of the output, as it is where nothing is inside; NCHW: of each channel
   // interleaved, reduced and levels are those of the calling thread; those of the next one lie so many bytes on.
   std::size_t thread_bytes;
 };
