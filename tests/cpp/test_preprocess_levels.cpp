@@ -115,6 +115,30 @@ TEST_CASE("preprocess gives the same bits on every level: sizes round the widths
 
 TEST_CASE("preprocess gives the same bits on every level: larger pictures") { compare(12, 600, 300); }
 
+// Wider than positions that 32 bits hold before they are clamped, and narrower, with steps of thousands of pixels.
+TEST_CASE("rotated regions of wide pictures give the same bits on every level") {
+  std::size_t count = 0;
+  const KernelTable* const levels = supported_kernels(&count);
+  Random random(14);
+  for (int round = 0; round < 120; ++round) {
+    const std::int32_t width = random.integer(0, 1) == 0 ? 20000 : 9000;
+    const Picture picture(kFormats[random.integer(0, 4)], width, random.integer(3, 12), &random);
+    Case c = random_case(&random, picture.view(), 60);
+    c.params.filter = Filter::kLinear;
+    Affine& a = c.params.image_from_input;
+    if (round % 2 == 0) a.x0 = random.integer(0, 1) == 0 ? 0 : width - a.xx * c.tensor.width;
+    a.xy = random.real(-1, 1);
+    a.yx = random.real(-0.1, 0.1);
+    const std::vector<std::uint8_t> expected = run(levels[0], picture.view(), c);
+    for (std::size_t i = 1; i < count; ++i) {
+      CAPTURE(round);
+      CAPTURE(isa_name(levels[i].isa));
+      CHECK(run(levels[i], picture.view(), c) == expected);
+    }
+  }
+  activate_kernels(levels[count - 1]);
+}
+
 TEST_CASE("tables kept from the call before change nothing") {
   std::size_t count = 0;
   const KernelTable* const levels = supported_kernels(&count);

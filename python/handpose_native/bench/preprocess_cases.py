@@ -31,7 +31,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _MEAN, _STD = (np.array(values, np.float32).reshape(3, 1, 1) for values in (MEAN, STD))
 
 # Largest errors in grey levels. Ours: docs/kernels.md, "Precision". Whole levels: half a level and 11-bit weights.
-LINEAR, WHOLE_LEVELS = 0.03, 0.6
+LINEAR, ROTATED, WHOLE_LEVELS = 0.03, 0.035, 0.6
 # OpenCV's resize rounds twice, with weights of 11 bits.
 OPENCV_LINEAR = 1.0
 # Steps of 1/1024 for float16 of up to 2.7 standard deviations, each of up to 0.229 * 255 grey levels.
@@ -231,8 +231,7 @@ def _rotated_case(width: int, height: int, side: int, *, cold: bool = False) -> 
     _limit(case, read, 12 * side * side)
     if cold:
         case.memory_limit = _cold_limit(read, 12 * side * side)
-    # Coordinates in float32: 2e-4 px per 1000 px of image on a slope of at most 30 levels, beside the weights.
-    case.add_ours(_ours(source, side, input_from_image=affine), error_of, LINEAR + 30 * 2e-4 * width / 1000)
+    case.add_ours(_ours(source, side, input_from_image=affine), error_of, ROTATED)
     # Samples on a grid of 1/32 px in OpenCV 4: half a step along both axes on such a slope, and half a level.
     grid = 30 / 64 * 2 + 0.5
     warped = partial(_warped, source, inverse, side)
@@ -254,8 +253,8 @@ def _rotated_yuv_case(source_format: str, width: int, height: int, side: int) ->
     yuv = [rotated(planes[0][..., None], inverse, size), rotated(chroma, inverse / 2, size)]
     error_of = _in_levels(rgb_of_yuv(np.concatenate(yuv, axis=-1)))
     _limit(case, int(min(4 * side * side, (_SQUARE * height) ** 2) * 1.5), 12 * side * side)
-    # The errors of Y, and of U and V, as in _yuv_case, with coordinates in float32 as in _rotated_case.
-    tolerance = (LINEAR + 30 * 2e-4 * width / 1000) * (1.2 + 2.2)
+    # The errors of Y, and of U and V, as in _yuv_case.
+    tolerance = ROTATED * (1.2 + 2.2)
     case.add_ours(_ours(planes, side, source_format=source_format, input_from_image=affine), error_of, tolerance)
 
     def warped() -> Callable[[], Array]:

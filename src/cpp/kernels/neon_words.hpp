@@ -39,6 +39,74 @@ inline uint16x8_t look_up(const Window& window, uint8x16_t places) {
 #endif
 }
 
+// Memory of a register.
+typedef uint8x16_t Bytes16 __attribute__((aligned(1), may_alias));
+
+// Two registers from memory and to it, which GCC seldom makes one access of.
+inline void load_two(const std::int32_t* from, int32x4_t* low, int32x4_t* high) {
+#if defined(__GNUC__) && !defined(__clang__)
+  __asm__("ldp %q0, %q1, %2" : "=w"(*low), "=w"(*high) : "Q"(*reinterpret_cast<const std::int32_t (*)[8]>(from)));
+#else
+  *low = vld1q_s32(from);
+  *high = vld1q_s32(from + 4);
+#endif
+}
+
+inline void store_two(uint8x16_t low, uint8x16_t high, void* to) {
+#if defined(__GNUC__) && !defined(__clang__)
+  __asm__("stp %q2, %q3, [%4]"
+          : "=m"(*static_cast<Bytes16*>(to)), "=m"(*(static_cast<Bytes16*>(to) + 1))
+          : "w"(low), "w"(high), "r"(to));
+#else
+  vst1q_u8(static_cast<unsigned char*>(to), low);
+  vst1q_u8(static_cast<unsigned char*>(to) + 16, high);
+#endif
+}
+
+// Eight offsets.
+struct Offsets8 {
+  std::int64_t operator[](int i) const { return at[i]; }
+
+  std::int64_t at[8];
+};
+
+inline Offsets8 load_eight_offsets(const std::int32_t* from) {
+#if defined(__GNUC__) && !defined(__clang__)
+  std::int64_t a, b, c, d, e, f, g, h;
+  __asm__("ldpsw %0, %1, [%8]\n\tldpsw %2, %3, [%8, 8]\n\tldpsw %4, %5, [%8, 16]\n\tldpsw %6, %7, [%8, 24]"
+          : "=&r"(a), "=&r"(b), "=&r"(c), "=&r"(d), "=&r"(e), "=&r"(f), "=r"(g), "=r"(h)
+          : "r"(from), "m"(*reinterpret_cast<const Bytes16*>(from)), "m"(*reinterpret_cast<const Bytes16*>(from + 4)));
+  return {{a, b, c, d, e, f, g, h}};
+#else
+  return {{from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]}};
+#endif
+}
+
+// Four times eight bytes to look up: places in the second count from 16 on, in the third from 32, in the fourth
+// from 48.
+struct Eights {
+  uint8x8_t first, second, third, fourth;
+};
+
+inline uint16x8_t look_up(const Eights& eights, uint8x16_t places) {
+#if defined(__GNUC__) && !defined(__clang__)
+  // The instruction takes neighbouring registers, which GCC copies values into, unless it is told which.
+  register uint8x8_t first __asm__("v28") = eights.first;
+  register uint8x8_t second __asm__("v29") = eights.second;
+  register uint8x8_t third __asm__("v30") = eights.third;
+  register uint8x8_t fourth __asm__("v31") = eights.fourth;
+  uint16x8_t found;
+  __asm__("tbl %0.16b, {v28.16b - v31.16b}, %1.16b"
+          : "=w"(found)
+          : "w"(places), "w"(first), "w"(second), "w"(third), "w"(fourth));
+  return found;
+#else
+  const auto whole = [](uint8x8_t eight) { return vcombine_u8(eight, vcreate_u8(0)); };
+  return look_up(Window{{whole(eights.first), whole(eights.second), whole(eights.third), whole(eights.fourth)}},
+                 places);
+#endif
+}
+
 // Products of the lower or the upper four words.
 template <int kHalf>
 inline uint32x4_t multiply_half(uint16x8_t a, uint16x8_t b) {
@@ -96,17 +164,6 @@ inline int32x4_t add_half_by(int32x4_t sum, int16x8_t a, int16x4_t words) {
   return sum;
 #else
   return vmlal_lane_s16(sum, vget_low_s16(a), words, kWord);
-#endif
-}
-
-// The bytes of both in turn.
-inline uint8x16_t interleave(uint8x8_t a, uint8x8_t b) {
-#if HANDPOSE_ASSEMBLER
-  uint8x16_t both;
-  __asm__("zip1 %0.16b, %1.16b, %2.16b" : "=w"(both) : "w"(a), "w"(b));
-  return both;
-#else
-  return vzip1q_u8(vcombine_u8(a, vcreate_u8(0)), vcombine_u8(b, vcreate_u8(0)));
 #endif
 }
 

@@ -2,6 +2,7 @@
 #include "preprocess.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
@@ -9,6 +10,7 @@
 #include "../core/thread_pool.hpp"
 #include "kernel_table.hpp"
 #include "preprocess_axis.hpp"
+#include "preprocess_positions.hpp"
 #include "preprocess_values.hpp"
 
 namespace handpose {
@@ -100,7 +102,12 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
     }
   }
   if (!params.image_from_input.axis_aligned()) {
+    for (int plane = 0; plane < table_count(plan->source); ++plane) {
+      plan->across[plane].of_columns = arena->take<std::int32_t>(out_width + kMostBlock);
+      plan->down[plane].of_columns = arena->take<std::int32_t>(out_width + kMostBlock);
+    }
     plan->inside = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
+    plan->plain = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
   }
   plan->border_row = arena->take<unsigned char>(out_width * 3, item_size(plan->out.dtype));
   const std::size_t before = arena->used();
@@ -233,48 +240,71 @@ void preprocess_upright(const PreprocessPlan& plan, const KernelTable& kernels) 
   });
 }
 
-// The columns of a row that lie inside the image along one axis, where coordinate(x) rises or falls with x: also as
-// rounded, so that a guess need only be moved until it is right.
-template <typename Coordinate>
-Columns find_inside(std::int32_t width, float step, float base, float size, const Coordinate& coordinate) {
-  const auto inside = [&](std::int32_t x) { return coordinate(x) >= 0.0f && coordinate(x) <= size; };
-  if (inside(0) && inside(width - 1)) return {0, width};
-  if (step == 0.0f) return {0, 0};
-  const auto column = [&](float edge) {
-    const double x = (double{edge} - double{base}) / double{step};
-    return static_cast<std::int32_t>(std::min(std::max(x, 0.0), double(width)));
-  };
-  // Before `begin` lies one side of the image, from `end` on the other.
-  const auto before = [&](std::int32_t x) { return step > 0 ? coordinate(x) < 0.0f : coordinate(x) > size; };
-  const auto within = [&](std::int32_t x) { return step > 0 ? coordinate(x) <= size : coordinate(x) >= 0.0f; };
-  Columns found{column(step > 0 ? 0.0f : size), column(step > 0 ? size : 0.0f)};
-  while (found.begin < width && before(found.begin)) ++found.begin;
-  while (found.begin > 0 && !before(found.begin - 1)) --found.begin;
-  while (found.end < width && within(found.end)) ++found.end;
-  while (found.end > 0 && !within(found.end - 1)) --found.end;
-  return {found.begin, std::max(found.begin, found.end)};
+// From a point's coordinate in the image, per_column * x + per_row * y + first, to the position in a plane, which has
+// `half` of it.
+void fill_position_axis(double per_column, double per_row, double first, double half, std::int32_t drop,
+                        std::int32_t columns, PositionAxis* axis) {
+  constexpr double kUnit = 1 << kPositionBits;
+  axis->per_column = bounded(per_column * half * kUnit, kMostStep);
+  axis->per_row = bounded(per_row * half * kUnit, kMostStep);
+  axis->first = bounded((first * half - 0.5) * kUnit + (1 << drop) / 2, kMostOffset);
+  for (std::int32_t x = 0; x < columns; ++x) {
+    axis->of_columns[x] = static_cast<std::int32_t>(position_of_column(*axis, x));
+  }
+  std::fill_n(axis->of_columns + columns, kMostBlock, axis->of_columns[columns - 1]);
 }
 
-// Finds the inside columns of a row and writes the border round them.
+// Those of columns between lie between.
+bool narrow_axis(const PositionAxis& axis, std::int32_t columns) {
+  const std::int64_t ends[2] = {position_of_column(axis, 0), position_of_column(axis, columns - 1)};
+  return std::max(std::abs(ends[0]), std::abs(ends[1])) < kMostNarrow;
+}
+
+void fill_positions(PreprocessPlan* plan) {
+  const Affine& a = plan->params.image_from_input;
+  for (int plane = 0; plane < table_count(plan->source); ++plane) {
+    const double half = plane == 0 ? 1 : 0.5;
+    fill_position_axis(a.xx, a.xy, a.x0, half, kDropAcross, plan->out.width, &plan->across[plane]);
+    fill_position_axis(a.yx, a.yy, a.y0, half, kDropDown, plan->out.width, &plan->down[plane]);
+  }
+  // Chroma has half of everything.
+  plan->narrow = narrow_axis(plan->across[0], plan->out.width) && narrow_axis(plan->down[0], plan->out.width) &&
+                 std::max(plan->source.width, plan->source.height) <= kMostNarrowSide;
+}
+
+bool all_plain(const PreprocessPlan& plan) {
+  for (int plane = 0; plane < table_count(plan.source); ++plane) {
+    const Plane& pixels = plan.source.planes[plane];
+    if (!all_between(plan.across[plane], plan.out, plain_across(pixels))) return false;
+    if (!all_between(plan.down[plane], plan.out, plain_down(pixels))) return false;
+  }
+  return true;
+}
+
+// Finds the inside and the plain columns of a row and writes the border.
 void place_rotated_row(const PreprocessPlan& plan, std::int32_t y) {
-  const std::int32_t width = plan.out.width;
-  const RotatedRow row = rotated_row(plan.params.image_from_input, y);
-  const Columns x = find_inside(width, row.step_x, row.base_x, static_cast<float>(plan.source.width),
-                                [&](std::int32_t column) { return row.image_x(column); });
-  const Columns y_inside = find_inside(width, row.step_y, row.base_y, static_cast<float>(plan.source.height),
-                                       [&](std::int32_t column) { return row.image_y(column); });
-  const std::int32_t begin = std::max(x.begin, y_inside.begin);
-  plan.inside[y] = {begin, std::max(begin, std::min(x.end, y_inside.end))};
-  copy_border_round(plan, y, plan.inside[y]);
+  Columns columns{0, plan.out.width};
+  if (plan.params.border == Border::kConstant) {
+    columns = columns_between(plan.across[0], y, inside_positions(plan.source.width, kDropAcross), columns);
+    columns = columns_between(plan.down[0], y, inside_positions(plan.source.height, kDropDown), columns);
+    copy_border_round(plan, y, columns);
+  }
+  plan.inside[y] = columns;
+  for (int plane = 0; plane < table_count(plan.source); ++plane) {
+    const Plane& pixels = plan.source.planes[plane];
+    columns = columns_between(plan.across[plane], y, plain_across(pixels), columns);
+    columns = columns_between(plan.down[plane], y, plain_down(pixels), columns);
+  }
+  plan.plain[y] = columns;
 }
 
 void preprocess_rotated(const PreprocessPlan& plan, const KernelTable& kernels) {
-  const bool constant = plan.params.border == Border::kConstant;
-  if (constant) fill_border_row(plan);
+  const bool plain = all_plain(plan);
+  if (!plain && plan.params.border == Border::kConstant) fill_border_row(plan);
   share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
     for (std::int32_t y = begin; y < end; ++y) {
-      own.inside[y] = {0, own.out.width};
-      if (constant) place_rotated_row(own, y);
+      own.inside[y] = own.plain[y] = {0, own.out.width};
+      if (!plain) place_rotated_row(own, y);
     }
     kernels.rotated_rows(own, begin, end);
   });
@@ -306,6 +336,7 @@ void preprocess(const ImageView& source, const PreprocessParams& params, const T
     preprocess_upright(plan, kernels);
   } else {
     tables->filled = false;  // their memory serves other purposes
+    fill_positions(&plan);
     preprocess_rotated(plan, kernels);
   }
 }

@@ -90,21 +90,30 @@ struct Columns {
   std::int32_t begin, end;
 };
 
+// With rotation: from output pixels to positions along one axis of a plane; see preprocess_positions.hpp.
+struct PositionAxis {
+  double per_column, per_row, first;
+  std::int32_t* of_columns;  // the lower halves of what columns give, for faster levels
+};
+
 // Everything a row needs, worked out once per call, in memory given by the caller. Index 0 is the plane of full size, 1
 // the chroma planes.
 struct PreprocessPlan {
   ImageView source;
   PreprocessParams params;
   TensorView out;
-  AxisTable x[2], y[2];       // unused with rotation
-  Columns* inside;            // rotation: of each row, the columns to sample; the rest is border
-  std::int32_t* sums[3];      // taps: of each plane, the sums of rows of the output that are not complete
-  std::int16_t* row_sums;     // taps: the sums along a few rows of the source, in 1/64 grey level
-  std::uint8_t* samples[3];   // taps: of each plane, the samples of one row of the output, in whole grey levels
-  std::uint8_t* edge_rows;    // taps: copies of rows of the source whose end is that of the plane
-  float* levels[3];           // one row of what is sampled from the planes, in kPerSum or in grey levels
-  unsigned char* border_row;  // one row of the output, as it is where nothing is inside; NCHW: of each channel
-  // The last five are those of the calling thread; those of the next one lie so many bytes on.
+  AxisTable x[2], y[2];             // unused with rotation
+  PositionAxis across[2], down[2];  // rotation
+  bool narrow;                      // rotation: 32 bits hold positions before they are clamped
+  Columns* inside;                  // rotation: of each row, the columns to sample; the rest is border
+  Columns* plain;                   // of these the ones whose taps need no care; see preprocess_positions.hpp
+  std::int32_t* sums[3];            // taps: of each plane, the sums of rows of the output that are not complete
+  std::int16_t* row_sums;           // taps: the sums along a few rows of the source, in 1/64 grey level
+  std::uint8_t* samples[3];         // taps: of each plane, the samples of one row of the output, in whole grey levels
+  std::uint8_t* edge_rows;          // taps: copies of rows of the source whose end is that of the plane
+  float* levels[3];                 // one row of what is sampled from the planes, in kPerSum or in grey levels
+  unsigned char* border_row;        // one row of the output, as it is where nothing is inside; NCHW: of each channel
+  // The five before the last are those of the calling thread; those of the next one lie so many bytes on.
   std::size_t thread_bytes;
 };
 

@@ -52,7 +52,9 @@ inline __m256i bytes32(long long low0, long long low1, long long high0, long lon
 struct Avx2 {
   using Float = __m256;
   using Int = __m256i;
+  using Offsets = const std::int32_t*;  // of the taps of outputs that have places of their own
   static constexpr std::int32_t kBlock = 8;
+  static constexpr std::int32_t kBlocksLocated = 64 / kBlock;  // at a time, with rotation
 
   // Of 4 outputs at most, of 3 channels of 2.
   static constexpr std::int32_t kLoadBytes = 16;
@@ -61,21 +63,23 @@ struct Avx2 {
 
   static Float all(float value) { return _mm256_set1_ps(value); }
   static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
-  static Float subtract(Float a, Float b) { return _mm256_sub_ps(a, b); }
   static Float multiply(Float a, Float b) { return _mm256_mul_ps(a, b); }
-  // Of two equal operands maxps and minps give the second: a zero keeps its sign.
-  static Float clamp(Float value, Float low, Float high) { return _mm256_min_ps(high, _mm256_max_ps(low, value)); }
   static Float load(const float* from) { return _mm256_loadu_ps(from); }
   static void store(Float value, float* to) { _mm256_storeu_ps(to, value); }
   static Int load_pairs(const std::int16_t* pairs) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs));
   }
 
-  static Float numbers() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
-  static Int truncate(Float value) { return _mm256_cvttps_epi32(value); }
-  static Int round(Float value) { return _mm256_cvtps_epi32(value); }
   static Float to_float(Int value) { return _mm256_cvtepi32_ps(value); }
-  static Int at_most(Int value, std::int32_t most) { return _mm256_min_epi32(value, _mm256_set1_epi32(most)); }
+  static Int all_ints(std::int32_t value) { return _mm256_set1_epi32(value); }
+  static Int load_ints(const std::int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static void store_ints(Int value, std::int32_t* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value); }
+  static void store_offsets(Int value, std::int32_t* to) { store_ints(value, to); }
+  static Offsets load_offsets(const std::int32_t* from) { return from; }
+  static Int clamp_ints(Int value, std::int32_t most) {
+    return _mm256_min_epi32(_mm256_max_epi32(value, _mm256_setzero_si256()), _mm256_set1_epi32(most));
+  }
+  static Int add_ints(Int a, Int b) { return _mm256_add_epi32(a, b); }
 
   // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
   // zero; integers keep the floating-point units free.
@@ -86,28 +90,27 @@ struct Avx2 {
 
   // Words, two to a pair.
   static Int all_words(std::int16_t word) { return _mm256_set1_epi16(word); }
-  static Int double_words(Int low) { return _mm256_or_si256(low, _mm256_slli_epi32(low, 16)); }
   static Int scale_pairs(Int pairs, Int share) { return _mm256_mulhrs_epi16(pairs, share); }
   static Int subtract_pairs(Int a, Int b) { return _mm256_sub_epi16(a, b); }
 
-  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
-  static Int weight_pairs(Int second) {
-    return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), second));
+  // From positions, whose fractions are the lower words and whose samples the upper ones: the weights across, the
+  // shares of the second row, the offsets.
+  static Int second_weights(Int across) {
+    const Int second = _mm256_and_si256(_mm256_slli_epi32(across, 16 - kDropAcross), _mm256_set1_epi32(0x3fff << 16));
+    return _mm256_or_si256(second, _mm256_sub_epi32(_mm256_set1_epi32(1 << 14), _mm256_srli_epi32(second, 16)));
   }
-
+  static Int second_shares(Int down) {
+    const Int twice = _mm256_shuffle_epi8(
+        down, bytes32(0x0504050401000100, 0x0d0c0d0c09080908, 0x0504050401000100, 0x0d0c0d0c09080908));
+    return _mm256_srli_epi16(twice, kDropDown);
+  }
   template <int kChannels>
-  static Int offsets(Int row, std::int32_t pitch, Int column) {
+  static Int offsets(Int across, Int down, std::int32_t pitch) {
+    const Int column = _mm256_srli_epi32(across, kPositionBits), row = _mm256_srli_epi32(down, kPositionBits);
     const Int bytes = kChannels == 1   ? column
                       : kChannels == 2 ? _mm256_add_epi32(column, column)
                                        : _mm256_add_epi32(column, _mm256_add_epi32(column, column));
     return _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32(pitch)), bytes);
-  }
-
-  // Whether no offset is above `last`.
-  static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), offsets);
-    const Int above = _mm256_cmpgt_epi32(offsets, _mm256_set1_epi32(last));
-    return _mm256_testz_si256(above, above) != 0;
   }
 
   static void store_float(Float value, unsigned char* to) { _mm256_storeu_ps(reinterpret_cast<float*>(to), value); }
@@ -202,7 +205,7 @@ struct Avx2 {
 
   // The same, each output with a place of its own.
   template <int kChannels>
-  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
+  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, Offsets at,
                                            const BlockWeights<Avx2>& w, Int* components) {
     sample_pairs<kChannels>(load_ones(row0, at), load_ones(row1, at), make_shuffles<kChannels>(0x0800080008000800), w,
                             components);

@@ -11,7 +11,9 @@ namespace {
 struct Avx512 {
   using Float = __m512;
   using Int = __m512i;
+  using Offsets = const std::int32_t*;  // of the taps of outputs that have places of their own
   static constexpr std::int32_t kBlock = 16;
+  static constexpr std::int32_t kBlocksLocated = 64 / kBlock;  // at a time, with rotation
 
   // The four taps of an output and channel, a byte each, make one of the 16 numbers of a register: as many outputs as
   // fill one, of 3 channels up to a quarter less, come from one load of each row, or from up to four.
@@ -21,19 +23,21 @@ struct Avx512 {
 
   static Float all(float value) { return _mm512_set1_ps(value); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
-  static Float subtract(Float a, Float b) { return _mm512_sub_ps(a, b); }
   static Float multiply(Float a, Float b) { return _mm512_mul_ps(a, b); }
-  // Of two equal operands maxps and minps give the second: a zero keeps its sign.
-  static Float clamp(Float value, Float low, Float high) { return _mm512_min_ps(high, _mm512_max_ps(low, value)); }
   static Float load(const float* from) { return _mm512_loadu_ps(from); }
   static void store(Float value, float* to) { _mm512_storeu_ps(to, value); }
   static Int load_pairs(const std::int16_t* pairs) { return _mm512_loadu_si512(pairs); }
 
-  static Float numbers() { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
-  static Int truncate(Float value) { return _mm512_cvttps_epi32(value); }
-  static Int round(Float value) { return _mm512_cvtps_epi32(value); }
   static Float to_float(Int value) { return _mm512_cvtepi32_ps(value); }
-  static Int at_most(Int value, std::int32_t most) { return _mm512_min_epi32(value, _mm512_set1_epi32(most)); }
+  static Int all_ints(std::int32_t value) { return _mm512_set1_epi32(value); }
+  static Int load_ints(const std::int32_t* from) { return _mm512_loadu_si512(from); }
+  static void store_ints(Int value, std::int32_t* to) { _mm512_storeu_si512(to, value); }
+  static void store_offsets(Int value, std::int32_t* to) { store_ints(value, to); }
+  static Offsets load_offsets(const std::int32_t* from) { return from; }
+  static Int clamp_ints(Int value, std::int32_t most) {
+    return _mm512_min_epi32(_mm512_max_epi32(value, _mm512_setzero_si512()), _mm512_set1_epi32(most));
+  }
+  static Int add_ints(Int a, Int b) { return _mm512_add_epi32(a, b); }
 
   // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
   // zero; integers keep the floating-point units free.
@@ -44,27 +48,27 @@ struct Avx512 {
 
   // Words, two to a pair.
   static Int all_words(std::int16_t word) { return _mm512_set1_epi16(word); }
-  static Int double_words(Int low) { return _mm512_or_si512(low, _mm512_slli_epi32(low, 16)); }
   static Int scale_pairs(Int pairs, Int share) { return _mm512_mulhrs_epi16(pairs, share); }
   static Int subtract_pairs(Int a, Int b) { return _mm512_sub_epi16(a, b); }
 
-  // The weight of the second tap, 0..2^14 -> both, as BlockWeights has them.
-  static Int weight_pairs(Int second) {
-    return _mm512_or_si512(_mm512_slli_epi32(second, 16), _mm512_sub_epi32(_mm512_set1_epi32(1 << 14), second));
+  // From positions, whose fractions are the lower words and whose samples the upper ones: the weights across, the
+  // shares of the second row, the offsets.
+  static Int second_weights(Int across) {
+    const Int second = _mm512_and_si512(_mm512_slli_epi32(across, 16 - kDropAcross), _mm512_set1_epi32(0x3fff << 16));
+    return _mm512_or_si512(second, _mm512_sub_epi32(_mm512_set1_epi32(1 << 14), _mm512_srli_epi32(second, 16)));
   }
-
+  static Int second_shares(Int down) {
+    const Int twice = _mm512_shuffle_epi8(
+        down, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13)));
+    return _mm512_srli_epi16(twice, kDropDown);
+  }
   template <int kChannels>
-  static Int offsets(Int row, std::int32_t pitch, Int column) {
+  static Int offsets(Int across, Int down, std::int32_t pitch) {
+    const Int column = _mm512_srli_epi32(across, kPositionBits), row = _mm512_srli_epi32(down, kPositionBits);
     const Int bytes = kChannels == 1   ? column
                       : kChannels == 2 ? _mm512_add_epi32(column, column)
                                        : _mm512_add_epi32(column, _mm512_add_epi32(column, column));
     return _mm512_add_epi32(_mm512_mullo_epi32(row, _mm512_set1_epi32(pitch)), bytes);
-  }
-
-  // Whether no offset is above `last`.
-  static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
-    _mm512_storeu_si512(to, offsets);
-    return _mm512_cmpgt_epi32_mask(offsets, _mm512_set1_epi32(last)) == 0;
   }
 
   static void store_float(Float value, unsigned char* to) { _mm512_storeu_ps(to, value); }
@@ -166,7 +170,7 @@ struct Avx512 {
 
   // The same, each output with a place of its own.
   template <int kChannels>
-  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
+  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, Offsets at,
                                            const BlockWeights<Avx512>& w, Int* components) {
     const ByteWeights weights = byte_weights(w);
     if (kChannels == 1) {

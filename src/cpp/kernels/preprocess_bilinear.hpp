@@ -7,11 +7,10 @@
 
 #include "preprocess_axis.hpp"
 #include "preprocess_blocks.hpp"
+#include "preprocess_positions.hpp"
 
 namespace handpose {
 namespace {
-
-constexpr std::int32_t kTapBytes = 8;  // loaded for the two taps of an output that has a place of its own
 
 // Where a block of outputs finds its two taps per output in two rows of a plane; see AxisTable.
 struct BlockTaps {
@@ -108,7 +107,7 @@ class LinearRow {
   template <int kGroup>
   HANDPOSE_INLINE static void sample_taps(const BlockTaps& taps, const BlockWeights<V>& w, typename V::Int* to) {
     if constexpr (kGroup == 1) {
-      V::template sample_apart<kChannels>(taps.row0, taps.row1, taps.offsets, w, to);
+      V::template sample_apart<kChannels>(taps.row0, taps.row1, V::load_offsets(taps.offsets), w, to);
     } else {
       V::template sample<kChannels, kGroup>(taps, w, to);
     }

@@ -47,28 +47,26 @@ class LevelsSink {
 template <typename V, DType kDType, Layout kLayout>
 class BlockWriter {
  public:
-  BlockWriter(const PreprocessPlan& plan, std::int32_t y, float unit) : reversed_(channels_reversed(plan)) {
-    const auto width = static_cast<std::size_t>(plan.out.width);
-    const std::size_t area = width * static_cast<std::size_t>(plan.out.height);
-    unsigned char* const row =
-        static_cast<unsigned char*>(plan.out.data) + static_cast<std::size_t>(y) * width * kPixel;
-    for (std::size_t c = 0; c < 3; ++c) {
-      const std::size_t channel = reversed_ ? 2 - c : c;
-      scale_[c] = V::all(plan.params.scale[channel] * unit);
-      bias_[c] = V::all(plan.params.bias[channel]);
-      rows_[c] = kInterleaved ? row : row + channel * area * kItem;
-      plain_ = plain_ && plan.params.bias[c] == 0.0f;
-    }
+  // Nothing here loops over the components, which GCC unrolls too late to keep their parts of this object in registers.
+  HANDPOSE_INLINE BlockWriter(const PreprocessPlan& plan, std::int32_t y, float unit)
+      : reversed_(channels_reversed(plan)), row_bytes_(static_cast<std::size_t>(plan.out.width) * kPixel) {
+    set_component<0>(plan, y, unit);
+    set_component<1>(plan, y, unit);
+    set_component<2>(plan, y, unit);
+  }
+
+  // Goes on to the next row.
+  HANDPOSE_INLINE void next_row() {
+    rows_[0] += row_bytes_;
+    rows_[1] += row_bytes_;
+    rows_[2] += row_bytes_;
   }
 
   // The columns of a block from x on, or `count` if that is less: the values of each component.
-  HANDPOSE_INLINE void write(std::int32_t x, std::int32_t count, const typename V::Float* values) const {
+  HANDPOSE_INLINE void write(std::ptrdiff_t x, std::int32_t count, const typename V::Float* values) const {
     using Float = typename V::Float;
-    Float v[3];
-    for (int c = 0; c < 3; ++c) {
-      v[c] = V::multiply(values[c], scale_[c]);
-      if (!plain_) v[c] = V::add(v[c], bias_[c]);
-    }
+    const Float v[3] = {normalised(values[0], scale_[0], bias_[0]), normalised(values[1], scale_[1], bias_[1]),
+                        normalised(values[2], scale_[2], bias_[2])};
     const std::size_t at = static_cast<std::size_t>(x) * kPixel;
     if (kInterleaved) {
       const Float pixels[3] = {reversed_ ? v[2] : v[0], v[1], reversed_ ? v[0] : v[2]};
@@ -78,21 +76,38 @@ class BlockWriter {
       std::memcpy(rows_[0] + at, block, static_cast<std::size_t>(count) * kPixel);
       return;
     }
-    for (int c = 0; c < 3; ++c) {
-      if (count >= V::kBlock) {
-        store(v[c], rows_[c] + at);
-      } else {
-        alignas(64) unsigned char block[V::kBlock * sizeof(float)];
-        store(v[c], block);
-        std::memcpy(rows_[c] + at, block, static_cast<std::size_t>(count) * kItem);
-      }
-    }
+    store_some(v[0], count, rows_[0] + at);
+    store_some(v[1], count, rows_[1] + at);
+    store_some(v[2], count, rows_[2] + at);
   }
 
  private:
   static constexpr bool kInterleaved = kLayout == Layout::kNhwc;
   static constexpr std::size_t kItem = item_size(kDType);
   static constexpr std::size_t kPixel = kInterleaved ? 3 * kItem : kItem;
+
+  template <std::size_t kComponent>
+  HANDPOSE_INLINE void set_component(const PreprocessPlan& plan, std::int32_t y, float unit) {
+    const std::size_t channel = reversed_ ? 2 - kComponent : kComponent;
+    scale_[kComponent] = plan.params.scale[channel] * unit;
+    bias_[kComponent] = plan.params.bias[channel];
+    plain_ = plain_ && plan.params.bias[channel] == 0.0f;
+    unsigned char* const row = static_cast<unsigned char*>(plan.out.data) + static_cast<std::size_t>(y) * row_bytes_;
+    const std::size_t plane = row_bytes_ * static_cast<std::size_t>(plan.out.height);
+    rows_[kComponent] = kInterleaved ? row : row + channel * plane;
+  }
+
+  HANDPOSE_INLINE typename V::Float normalised(typename V::Float value, float scale, float bias) const {
+    const typename V::Float scaled = V::multiply(value, V::all(scale));
+    return kDType == DType::kUint8 && plain_ ? scaled : V::add(scaled, V::all(bias));
+  }
+
+  HANDPOSE_INLINE static void store_some(typename V::Float value, std::int32_t count, unsigned char* to) {
+    if (count >= V::kBlock) return store(value, to);
+    alignas(64) unsigned char block[V::kBlock * sizeof(float)];
+    store(value, block);
+    std::memcpy(to, block, static_cast<std::size_t>(count) * kItem);
+  }
 
   HANDPOSE_INLINE static void store(typename V::Float value, unsigned char* to) {
     if (kDType == DType::kFloat32) {
@@ -115,9 +130,10 @@ class BlockWriter {
   }
 
   bool reversed_;
-  bool plain_ = kDType == DType::kUint8;  // nothing to add, as is usual for bytes
-  unsigned char* rows_[3];                // column 0 of what each component is written to
-  typename V::Float scale_[3], bias_[3];
+  std::size_t row_bytes_;
+  bool plain_ = true;       // nothing to add, as is usual for bytes
+  unsigned char* rows_[3];  // column 0 of what each component is written to
+  float scale_[3], bias_[3];
 };
 
 // Y, U, V -> R, G, B in grey levels.

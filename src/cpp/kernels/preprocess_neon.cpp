@@ -1,8 +1,6 @@
 // The rows of preprocess with NEON.
 #include <arm_neon.h>
 
-#include <type_traits>
-
 #include "neon_words.hpp"
 #include "preprocess_neon_taps.hpp"
 #include "preprocess_rotated.hpp"
@@ -13,108 +11,116 @@ namespace {
 
 struct Neon {
   // Outputs 0 to 3 and 4 to 7.
-  using Float = float32x4x2_t;
-  using Int = int32x4x2_t;
+  struct Float {
+    float32x4_t low, high;
+  };
+  struct Int {
+    template <int kHalf>
+    int32x4_t at() const {
+      return kHalf == 0 ? low : high;
+    }
+    template <int kHalf>
+    void set(uint32x4_t four) {
+      (kHalf == 0 ? low : high) = vreinterpretq_s32_u32(four);
+    }
+
+    int32x4_t low, high;
+  };
+  using Offsets = Offsets8;
   static constexpr std::int32_t kBlock = 8;
+  static constexpr std::int32_t kBlocksLocated = 1;  // at a time, with rotation
 
   // Of 8 outputs or 4, of 3 channels of 4.
   static constexpr std::int32_t kLoadBytes = 64;
   static constexpr int most_group(int channels) { return channels == 3 ? 4 : 8; }
   static constexpr int least_group(int) { return 4; }
 
-  HANDPOSE_INLINE static Float all(float value) { return {{vdupq_n_f32(value), vdupq_n_f32(value)}}; }
-  HANDPOSE_INLINE static Float add(Float a, Float b) {
-    return {{vaddq_f32(a.val[0], b.val[0]), vaddq_f32(a.val[1], b.val[1])}};
-  }
-  HANDPOSE_INLINE static Float subtract(Float a, Float b) {
-    return {{vsubq_f32(a.val[0], b.val[0]), vsubq_f32(a.val[1], b.val[1])}};
-  }
+  HANDPOSE_INLINE static Float all(float value) { return {vdupq_n_f32(value), vdupq_n_f32(value)}; }
+  HANDPOSE_INLINE static Float add(Float a, Float b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
   HANDPOSE_INLINE static Float multiply(Float a, Float b) {
-    return {{vmulq_f32(a.val[0], b.val[0]), vmulq_f32(a.val[1], b.val[1])}};
+    return {vmulq_f32(a.low, b.low), vmulq_f32(a.high, b.high)};
   }
-  // Of numbers; a zero may get the other sign.
-  HANDPOSE_INLINE static Float clamp(Float v, Float low, Float high) {
-    return {{vminq_f32(vmaxq_f32(v.val[0], low.val[0]), high.val[0]),
-             vminq_f32(vmaxq_f32(v.val[1], low.val[1]), high.val[1])}};
-  }
-  HANDPOSE_INLINE static Float load(const float* from) { return {{vld1q_f32(from), vld1q_f32(from + 4)}}; }
+  HANDPOSE_INLINE static Float load(const float* from) { return {vld1q_f32(from), vld1q_f32(from + 4)}; }
   HANDPOSE_INLINE static void store(Float v, float* to) {
-    vst1q_f32(to, v.val[0]);
-    vst1q_f32(to + 4, v.val[1]);
+    vst1q_f32(to, v.low);
+    vst1q_f32(to + 4, v.high);
   }
   // The weights of the first taps of outputs 0 to 7, then those of the second taps of 4 to 7 and 0 to 3; see
   // sample_eight.
   HANDPOSE_INLINE static Int load_pairs(const std::int16_t* pairs) {
     const int16x8x2_t taps = vld2q_s16(pairs);
-    return {{vreinterpretq_s32_s16(taps.val[0]), vreinterpretq_s32_s16(swap_halves(taps.val[1]))}};
+    return {vreinterpretq_s32_s16(taps.val[0]), vreinterpretq_s32_s16(swap_halves(taps.val[1]))};
   }
 
-  HANDPOSE_INLINE static Float numbers() {
-    const float32x4_t first = {0.0f, 1.0f, 2.0f, 3.0f};
-    return {{first, vaddq_f32(first, vdupq_n_f32(4.0f))}};
+  HANDPOSE_INLINE static Float to_float(Int v) { return {vcvtq_f32_s32(v.low), vcvtq_f32_s32(v.high)}; }
+  HANDPOSE_INLINE static Int all_ints(std::int32_t value) { return {vdupq_n_s32(value), vdupq_n_s32(value)}; }
+  HANDPOSE_INLINE static Int load_ints(const std::int32_t* from) {
+    Int ints;
+    load_two(from, &ints.low, &ints.high);
+    return ints;
   }
-  HANDPOSE_INLINE static Int truncate(Float v) { return {{vcvtq_s32_f32(v.val[0]), vcvtq_s32_f32(v.val[1])}}; }
-  HANDPOSE_INLINE static Int round(Float v) { return {{vcvtnq_s32_f32(v.val[0]), vcvtnq_s32_f32(v.val[1])}}; }
-  HANDPOSE_INLINE static Float to_float(Int v) { return {{vcvtq_f32_s32(v.val[0]), vcvtq_f32_s32(v.val[1])}}; }
-  HANDPOSE_INLINE static Int at_most(Int v, std::int32_t most) {
-    return {{vminq_s32(v.val[0], vdupq_n_s32(most)), vminq_s32(v.val[1], vdupq_n_s32(most))}};
+  HANDPOSE_INLINE static Offsets load_offsets(const std::int32_t* from) { return load_eight_offsets(from); }
+  // Offsets go to other registers, which memory does with fewer instructions than moving each.
+  HANDPOSE_INLINE static void store_offsets(Int v, std::int32_t* to) {
+    store_two(vreinterpretq_u8_s32(v.low), vreinterpretq_u8_s32(v.high), to);
   }
+  HANDPOSE_INLINE static void store_ints(Int v, std::int32_t* to) {
+    vst1q_s32(to, v.low);
+    vst1q_s32(to + 4, v.high);
+  }
+  // To 0..most.
+  HANDPOSE_INLINE static Int clamp_ints(Int v, std::int32_t most) {
+    const int32x4_t last = vdupq_n_s32(most), zero = vdupq_n_s32(0);
+    return {vminq_s32(vmaxq_s32(v.low, zero), last), vminq_s32(vmaxq_s32(v.high, zero), last)};
+  }
+  HANDPOSE_INLINE static Int add_ints(Int a, Int b) { return {vaddq_s32(a.low, b.low), vaddq_s32(a.high, b.high)}; }
 
   // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
   // zero.
-  HANDPOSE_INLINE static Float clamp_levels(Float v) {
-    return {{clamp_four_levels(v.val[0]), clamp_four_levels(v.val[1])}};
-  }
+  HANDPOSE_INLINE static Float clamp_levels(Float v) { return {clamp_four_levels(v.low), clamp_four_levels(v.high)}; }
 
   // Words in the order of load_pairs.
   HANDPOSE_INLINE static Int all_words(std::int16_t word) {
     const int32x4_t words = vreinterpretq_s32_s16(vdupq_n_s16(word));
-    return {{words, words}};
-  }
-  HANDPOSE_INLINE static Int double_words(Int low) {
-    const int16x8_t words = lower_words(low.val[0], low.val[1]);
-    return {{vreinterpretq_s32_s16(words), vreinterpretq_s32_s16(swap_halves(words))}};
+    return {words, words};
   }
   HANDPOSE_INLINE static Int scale_pairs(Int pairs, Int share) {
-    return {{scale_four(pairs.val[0], share.val[0]), scale_four(pairs.val[1], share.val[1])}};
+    return {scale_four(pairs.low, share.low), scale_four(pairs.high, share.high)};
   }
   HANDPOSE_INLINE static Int subtract_pairs(Int a, Int b) {
-    return {{subtract_four(a.val[0], b.val[0]), subtract_four(a.val[1], b.val[1])}};
+    return {subtract_four(a.low, b.low), subtract_four(a.high, b.high)};
   }
 
-  // The weights of the second taps, 0..2^14 -> of both, as BlockWeights has them.
-  HANDPOSE_INLINE static Int weight_pairs(Int second) {
-    const int16x8_t seconds = lower_words(second.val[1], second.val[0]);
+  // From positions, whose fractions are the lower words and whose samples the upper ones: the weights across, the
+  // shares of the second row, the offsets.
+  HANDPOSE_INLINE static Int second_weights(Int across) {
+    const int16x8_t seconds = shift_down<kDropAcross>(lower_words(across.high, across.low));
     const int16x8_t firsts = vsubq_s16(vdupq_n_s16(1 << 14), swap_halves(seconds));
-    return {{vreinterpretq_s32_s16(firsts), vreinterpretq_s32_s16(seconds)}};
+    return {vreinterpretq_s32_s16(firsts), vreinterpretq_s32_s16(seconds)};
   }
-
+  HANDPOSE_INLINE static Int second_shares(Int down) {
+    const int16x8_t shares = shift_down<kDropDown>(lower_words(down.low, down.high));
+    return {vreinterpretq_s32_s16(shares), vreinterpretq_s32_s16(swap_halves(shares))};
+  }
   template <int kChannels>
-  HANDPOSE_INLINE static Int offsets(Int row, std::int32_t pitch, Int column) {
-    return {{vmlaq_n_s32(vmulq_n_s32(column.val[0], kChannels), row.val[0], pitch),
-             vmlaq_n_s32(vmulq_n_s32(column.val[1], kChannels), row.val[1], pitch)}};
-  }
-
-  // Whether no offset is above `last`.
-  HANDPOSE_INLINE static bool store_offsets(Int offsets, std::int32_t last, std::int32_t* to) {
-    vst1q_s32(to, offsets.val[0]);
-    vst1q_s32(to + 4, offsets.val[1]);
-    return vmaxvq_s32(vmaxq_s32(offsets.val[0], offsets.val[1])) <= last;
+  HANDPOSE_INLINE static Int offsets(Int across, Int down, std::int32_t pitch) {
+    const uint16x8_t columns = vuzp2q_u16(words_of(across.low), words_of(across.high));
+    const uint16x8_t channels = vdupq_n_u16(kChannels);
+    return {offsets_of_four(multiply_half<0>(columns, channels), down.low, pitch),
+            offsets_of_four(multiply_half<1>(columns, channels), down.high, pitch)};
   }
 
   HANDPOSE_INLINE static void store_float(Float v, unsigned char* to) {
-    vst1q_u8(to, vreinterpretq_u8_f32(v.val[0]));
-    vst1q_u8(to + 16, vreinterpretq_u8_f32(v.val[1]));
+    store_two(vreinterpretq_u8_f32(v.low), vreinterpretq_u8_f32(v.high), to);
   }
   HANDPOSE_INLINE static void store_half(Float v, unsigned char* to) { vst1q_u8(to, vreinterpretq_u8_u16(halves(v))); }
   HANDPOSE_INLINE static void store_byte(Float v, unsigned char* to) { vst1_u8(to, bytes(v)); }
 
   // The same for eight values of each of three channels, pixel by pixel.
   HANDPOSE_INLINE static void store_float_pixels(const Float* v, unsigned char* to) {
-    for (int half = 0; half < 2; ++half) {
-      const float32x4x3_t pixels = {{v[0].val[half], v[1].val[half], v[2].val[half]}};
-      vst3q_f32(reinterpret_cast<float*>(to) + 12 * half, pixels);
-    }
+    const float32x4x3_t first = {{v[0].low, v[1].low, v[2].low}}, last = {{v[0].high, v[1].high, v[2].high}};
+    vst3q_f32(reinterpret_cast<float*>(to), first);
+    vst3q_f32(reinterpret_cast<float*>(to) + 12, last);
   }
   HANDPOSE_INLINE static void store_half_pixels(const Float* v, unsigned char* to) {
     const uint16x8x3_t pixels = {{halves(v[0]), halves(v[1]), halves(v[2])}};
@@ -152,10 +158,12 @@ struct Neon {
 
   // The same, each output with a place of its own.
   template <int kChannels>
-  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
+  HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, const Offsets& offsets,
                                            const BlockWeights<Neon>& w, Int* components) {
-    sample_four_apart<kChannels, 0>(row0, row1, at, w, components);
-    sample_four_apart<kChannels, 1>(row0, row1, at, w, components);
+    sample_four_apart<kChannels, 0>(row0, row1, offsets, w.above.low, w.above.high, w.below.low, w.below.high,
+                                    components);
+    const int32x4_t above = last_pairs(w.above), below = last_pairs(w.below);
+    sample_four_apart<kChannels, 1>(row0, row1, offsets, above, above, below, below, components);
   }
 
  private:
@@ -169,15 +177,15 @@ struct Neon {
                        second = vld1q_u8(taps.shuffles + 16 * (kChannels + c));
       const uint16x8_t first_above = look_up(row0, first), first_below = look_up(row1, first);
       const uint16x8_t second_above = look_up(row0, second), second_below = look_up(row1, second);
-      uint32x4_t low = multiply_half<0>(first_above, words_of(w.above.val[0]));
-      uint32x4_t high = multiply_half<1>(first_above, words_of(w.above.val[0]));
-      low = add_half<0>(low, first_below, words_of(w.below.val[0]));
-      high = add_half<1>(high, first_below, words_of(w.below.val[0]));
-      low = add_half<1>(low, second_above, words_of(w.above.val[1]));
-      high = add_half<0>(high, second_above, words_of(w.above.val[1]));
-      low = add_half<1>(low, second_below, words_of(w.below.val[1]));
-      high = add_half<0>(high, second_below, words_of(w.below.val[1]));
-      components[c] = {{vreinterpretq_s32_u32(low), vreinterpretq_s32_u32(high)}};
+      uint32x4_t low = multiply_half<0>(first_above, words_of(w.above.low));
+      uint32x4_t high = multiply_half<1>(first_above, words_of(w.above.low));
+      low = add_half<0>(low, first_below, words_of(w.below.low));
+      high = add_half<1>(high, first_below, words_of(w.below.low));
+      low = add_half<1>(low, second_above, words_of(w.above.high));
+      high = add_half<0>(high, second_above, words_of(w.above.high));
+      low = add_half<1>(low, second_below, words_of(w.below.high));
+      high = add_half<0>(high, second_below, words_of(w.below.high));
+      components[c] = {vreinterpretq_s32_u32(low), vreinterpretq_s32_u32(high)};
     }
   }
 
@@ -189,57 +197,69 @@ struct Neon {
     for (int c = 0; c < kChannels; ++c) {
       const uint8x16_t places = vld1q_u8(taps.shuffles + 16 * (kChannels * kHalf + c));
       const uint16x8_t above = look_up(row0, places), below = look_up(row1, places);
-      uint32x4_t sum = multiply_half<0>(above, words_of(w.above.val[kHalf]));
-      sum = add_half<1>(sum, above, words_of(w.above.val[1 - kHalf]));
-      sum = add_half<0>(sum, below, words_of(w.below.val[kHalf]));
-      sum = add_half<1>(sum, below, words_of(w.below.val[1 - kHalf]));
-      components[c].val[kHalf] = vreinterpretq_s32_u32(sum);
+      uint32x4_t sum = multiply_half<0>(above, words_of(w.above.at<kHalf>()));
+      sum = add_half<1>(sum, above, words_of(w.above.at<1 - kHalf>()));
+      sum = add_half<0>(sum, below, words_of(w.below.at<kHalf>()));
+      sum = add_half<1>(sum, below, words_of(w.below.at<1 - kHalf>()));
+      components[c].set<kHalf>(sum);
     }
   }
 
-  // The same; channel c has bytes c and kChannels + c at each place.
+  // The weights of the first taps of outputs 4 to 7, then those of the second taps.
+  HANDPOSE_INLINE static int32x4_t last_pairs(Int weights) { return vextq_s32(weights.low, weights.high, 2); }
+
+  // The same; channel c has bytes c and kChannels + c at each place. Weights of first taps are lower halves, of second
+  // taps upper ones.
   template <int kChannels, int kHalf>
   HANDPOSE_INLINE static void sample_four_apart(const std::uint8_t* row0, const std::uint8_t* row1,
-                                                const std::int32_t* at, const BlockWeights<Neon>& w, Int* components) {
-    const Bytes above = load_bytes(row0, at + 4 * kHalf), below = load_bytes(row1, at + 4 * kHalf);
-    const uint16x8_t first_above = four_twice<kHalf>(w.above.val[0]),
-                     second_above = four_twice<1 - kHalf>(w.above.val[1]);
-    const uint16x8_t first_below = four_twice<kHalf>(w.below.val[0]),
-                     second_below = four_twice<1 - kHalf>(w.below.val[1]);
-    const auto blend = [&](auto channel) {
-      constexpr int kFirst = decltype(channel)::value, kSecond = kFirst + kChannels;
-      uint32x4_t sum = multiply_half<kFirst % 2>(above.two[kFirst / 2], first_above);
-      sum = add_half<kSecond % 2>(sum, above.two[kSecond / 2], second_above);
-      sum = add_half<kFirst % 2>(sum, below.two[kFirst / 2], first_below);
-      sum = add_half<kSecond % 2>(sum, below.two[kSecond / 2], second_below);
-      components[kFirst].val[kHalf] = vreinterpretq_s32_u32(sum);
-    };
-    blend(std::integral_constant<int, 0>{});
-    if constexpr (kChannels > 1) blend(std::integral_constant<int, 1>{});
-    if constexpr (kChannels > 2) blend(std::integral_constant<int, 2>{});
+                                                const Offsets& offsets, int32x4_t first_above, int32x4_t second_above,
+                                                int32x4_t first_below, int32x4_t second_below, Int* components) {
+    uint16x8_t above[3], below[3];
+    find_taps<kChannels>(load_eights<4 * kHalf>(row0, offsets), above);
+    find_taps<kChannels>(load_eights<4 * kHalf>(row1, offsets), below);
+    for (int c = 0; c < kChannels; ++c) {
+      uint32x4_t sum = multiply_half<0>(above[c], words_of(first_above));
+      sum = add_half<1>(sum, above[c], words_of(second_above));
+      sum = add_half<0>(sum, below[c], words_of(first_below));
+      sum = add_half<1>(sum, below[c], words_of(second_below));
+      components[c].set<kHalf>(sum);
+    }
   }
 
-  template <int kHalf>
-  HANDPOSE_INLINE static uint16x8_t four_twice(int32x4_t eight) {
-    return vreinterpretq_u16_u64(vdupq_laneq_u64(vreinterpretq_u64_s32(eight), kHalf));
+  // Of each channel the first taps, then the second ones.
+  template <int kChannels>
+  HANDPOSE_INLINE static void find_taps(const Eights& eights, uint16x8_t* taps) {
+    taps[0] = look_up(eights, places_apart<0, kChannels>());
+    if (kChannels > 1) taps[1] = look_up(eights, places_apart<1, kChannels + 1>());
+    if (kChannels > 2) taps[2] = look_up(eights, places_apart<2, kChannels + 2>());
   }
 
-  // Bytes 0 and 1, 2 and 3, 4 and 5 at each of four places, as words: the first bytes in the lower half of a vector.
-  struct Bytes {
-    uint16x8_t two[3];
-  };
+  template <int kFirst>
+  HANDPOSE_INLINE static Eights load_eights(const std::uint8_t* row, const Offsets& offsets) {
+    return {vld1_u8(row + offsets[kFirst]), vld1_u8(row + offsets[kFirst + 1]), vld1_u8(row + offsets[kFirst + 2]),
+            vld1_u8(row + offsets[kFirst + 3])};
+  }
 
-  HANDPOSE_INLINE static Bytes load_bytes(const std::uint8_t* row, const std::int32_t* at) {
-    const uint8x16_t even = interleave(vld1_u8(row + at[0]), vld1_u8(row + at[2]));
-    const uint8x16_t odd = interleave(vld1_u8(row + at[1]), vld1_u8(row + at[3]));
-    const uint8x16_t first = vzip1q_u8(even, odd), last = vzip2q_u8(even, odd), zero = vdupq_n_u8(0);
-    return {{vreinterpretq_u16_u8(vzip1q_u8(first, zero)), vreinterpretq_u16_u8(vzip2q_u8(first, zero)),
-             vreinterpretq_u16_u8(vzip1q_u8(last, zero))}};
+  // Bytes `low` of each of four registers as words, then bytes `high`.
+  template <std::uint8_t kLow, std::uint8_t kHigh>
+  HANDPOSE_INLINE static uint8x16_t places_apart() {
+    constexpr std::uint8_t kZero = 0xff;  // beyond the registers
+    return uint8x16_t{kLow,  kZero, kLow + 16,  kZero, kLow + 32,  kZero, kLow + 48,  kZero,
+                      kHigh, kZero, kHigh + 16, kZero, kHigh + 32, kZero, kHigh + 48, kZero};
   }
 
   HANDPOSE_INLINE static int16x8_t swap_halves(int16x8_t v) { return vextq_s16(v, v, 4); }
   HANDPOSE_INLINE static int16x8_t lower_words(int32x4_t a, int32x4_t b) {
     return vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+  }
+
+  template <int kBits>
+  HANDPOSE_INLINE static int16x8_t shift_down(int16x8_t v) {
+    return vreinterpretq_s16_u16(vshrq_n_u16(vreinterpretq_u16_s16(v), kBits));
+  }
+  HANDPOSE_INLINE static int32x4_t offsets_of_four(uint32x4_t columns, int32x4_t down, std::int32_t pitch) {
+    const uint32x4_t rows = vshrq_n_u32(vreinterpretq_u32_s32(down), kPositionBits);
+    return vmlaq_n_s32(vreinterpretq_s32_u32(columns), vreinterpretq_s32_u32(rows), pitch);
   }
 
   HANDPOSE_INLINE static float32x4_t clamp_four_levels(float32x4_t v) {
@@ -255,12 +275,12 @@ struct Neon {
   }
 
   HANDPOSE_INLINE static uint16x8_t halves(Float v) {
-    return vcombine_u16(vreinterpret_u16_f16(vcvt_f16_f32(v.val[0])), vreinterpret_u16_f16(vcvt_f16_f32(v.val[1])));
+    return vcombine_u16(vreinterpret_u16_f16(vcvt_f16_f32(v.low)), vreinterpret_u16_f16(vcvt_f16_f32(v.high)));
   }
 
   // Every step saturates.
   HANDPOSE_INLINE static uint8x8_t bytes(Float v) {
-    return vqmovn_u16(vcombine_u16(vqmovn_u32(vcvtnq_u32_f32(v.val[0])), vqmovn_u32(vcvtnq_u32_f32(v.val[1]))));
+    return vqmovn_u16(vcombine_u16(vqmovn_u32(vcvtnq_u32_f32(v.low)), vqmovn_u32(vcvtnq_u32_f32(v.high))));
   }
 };
 

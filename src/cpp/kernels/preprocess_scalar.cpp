@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "levels.hpp"
+#include "preprocess_positions.hpp"
 #include "preprocess_values.hpp"
 
 namespace handpose {
@@ -132,43 +133,24 @@ void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable
   }
 }
 
-// One axis of a bilinear sample at continuous coordinate c of a plane with `size` samples.
-struct LinearTap {
-  std::int32_t at;
-  float fraction;
-};
-
-LinearTap linear_tap(float c, std::int32_t size) {
-  const float last = static_cast<float>(size - 1);
-  float position = c - 0.5f;
-  position = position < 0.0f ? 0.0f : position > last ? last : position;
-  auto at = static_cast<std::int32_t>(position);
-  if (at > size - 2 && size > 1) at = size - 2;
-  return {at, position - static_cast<float>(at)};
-}
-
-void sample_point(const Plane& plane, float cx, float cy, float* const values[3]) {
-  const LinearTap tx = linear_tap(cx, plane.width);
-  const LinearTap ty = linear_tap(cy, plane.height);
-  const auto second = static_cast<std::int32_t>(std::lrint(tx.fraction * 16384.0f));
-  const auto down = static_cast<std::int32_t>(std::lrint(ty.fraction * 32768.0f));
-  const std::uint8_t* row0 = plane.row(ty.at) + tx.at * plane.channels;
+void sample_point(const Plane& plane, const PositionTap& across, const PositionTap& down, float* const values[3]) {
+  const std::int32_t second = second_weight(across), share = second_share(down);
+  const std::uint8_t* row0 = plane.row(down.at) + across.at * plane.channels;
   const std::uint8_t* row1 = plane.height > 1 ? row0 + plane.pitch_bytes : row0;
   const std::int32_t next = plane.width > 1 ? plane.channels : 0;
   for (std::int32_t c = 0; c < plane.channels; ++c) {
-    *values[c] = blend(row0[c], row0[c + next], row1[c], row1[c + next], second, down < 32767 ? down : 32767);
+    *values[c] = blend(row0[c], row0[c + next], row1[c], row1[c + next], second, share);
   }
 }
 
 // One output, up to its samples in the order of the output channels.
-void sample_rotated(const PreprocessPlan& plan, const RotatedRow& row, std::int32_t x) {
-  const float cx = row.image_x(x);
-  const float cy = row.image_y(x);
+void sample_rotated(const PreprocessPlan& plan, std::int32_t x, std::int32_t y) {
   for_each_plane(plan, [&](const Plane& plane, int table, const Targets& rows) {
-    const float to_plane = table == 0 ? 1.0f : 0.5f;
+    const PositionAxis &across = plan.across[table], &down = plan.down[table];
     float* const values[3] = {rows.of[0] + x, rows.of[1] != nullptr ? rows.of[1] + x : nullptr,
                               rows.of[2] != nullptr ? rows.of[2] + x : nullptr};
-    sample_point(plane, cx * to_plane, cy * to_plane, values);
+    sample_point(plane, position_tap(position_of_column(across, x) + position_of_row(across, y), plane.width),
+                 position_tap(position_of_column(down, x) + position_of_row(down, y), plane.height), values);
   });
 }
 
@@ -198,8 +180,7 @@ void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end)
 
 void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   for (std::int32_t y = begin; y < end; ++y) {
-    const RotatedRow row = rotated_row(plan.params.image_from_input, y);
-    for (std::int32_t x = plan.inside[y].begin; x < plan.inside[y].end; ++x) sample_rotated(plan, row, x);
+    for (std::int32_t x = plan.inside[y].begin; x < plan.inside[y].end; ++x) sample_rotated(plan, x, y);
     finish_row(plan, y, plan.inside[y].begin, plan.inside[y].end, kPerSum);
   }
 }

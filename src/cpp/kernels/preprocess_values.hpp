@@ -37,22 +37,4 @@ static inline bool channels_reversed(const PreprocessPlan& plan) {
   return (plan.source.format == PixelFormat::kBgr24) == (plan.params.channel_order == ChannelOrder::kRgb);
 }
 
-// A row of the rotated map: input (x + 0.5, y + 0.5) -> image, in float32.
-struct RotatedRow {
-  float step_x, step_y, base_x, base_y;
-
-  float image_x(std::int32_t x) const { return step_x * (static_cast<float>(x) + 0.5f) + base_x; }
-  float image_y(std::int32_t x) const { return step_y * (static_cast<float>(x) + 0.5f) + base_y; }
-};
-
-// Keeps a coordinate of a far-away affine within what float multiplication and addition cannot overflow.
-static inline float bounded_float(double value) {
-  return static_cast<float>(value < -1e30 ? -1e30 : value > 1e30 ? 1e30 : value);
-}
-
-static inline RotatedRow rotated_row(const Affine& a, std::int32_t y) {
-  return {bounded_float(a.xx), bounded_float(a.yx), bounded_float(a.xy * (y + 0.5) + a.x0),
-          bounded_float(a.yy * (y + 0.5) + a.y0)};
-}
-
 }  // namespace handpose
