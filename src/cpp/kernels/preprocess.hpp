@@ -52,6 +52,7 @@ constexpr float kPerSum = 0x1p-14f;
 struct TapStrands {
   std::int32_t parts;         // strands of a vector, and parts of each of their sums
   std::int32_t outputs;       // of a strand
+  bool apart;                 // whether each channel has neighbouring lanes of its own
   std::int32_t steps;         // of a strand
   std::int32_t window_steps;  // so many of them take their taps from one window
   std::int32_t window_bytes;  // loaded for each window

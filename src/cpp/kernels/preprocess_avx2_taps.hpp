@@ -9,8 +9,10 @@ namespace {
 
 struct Avx2Taps : Avx2 {
   static constexpr std::int32_t kLanes = 8, kLaneTaps = 2, kMostParts = 8, kMostSteps = 1;
-  static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;  // loaded into both halves of a vector
+  static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;
+  static constexpr std::int32_t kChannelLanes = 0;  // loaded into both halves of a vector
   static constexpr std::int32_t kStepBytes = 32;
+  static constexpr std::int32_t step_weight_bytes(const TapStrands&) { return kStepBytes; }
 
   // Shuffles that make a word of each tap.
   static void put_places(const std::int32_t* places, unsigned char* to) {
@@ -20,7 +22,9 @@ struct Avx2Taps : Avx2 {
     }
   }
 
-  static void put_weights(const std::int16_t* weights, unsigned char* to) { std::memcpy(to, weights, kStepBytes); }
+  static void put_weights(const std::int16_t* weights, const TapStrands&, unsigned char* to) {
+    std::memcpy(to, weights, kStepBytes);
+  }
 
   static void add_rows(const RowsToAdd& add, const TapStrands& strands) {
     const auto sum = strands.parts == 1   ? sum_along<1>

@@ -11,26 +11,33 @@ namespace {
 struct Avx512Taps : Avx512 {
   static constexpr std::int32_t kLanes = 16, kLaneTaps = 4, kMostParts = 4, kMostSteps = 32;
   static constexpr std::int32_t kLeastWindow = 64, kMostWindow = 128;
-  static constexpr std::int32_t kStepBytes = 128;
+  static constexpr std::int32_t kChannelLanes = 4;
+  static constexpr std::int32_t step_weight_bytes(bool apart) { return apart ? 32 : 128; }
+  static constexpr std::int32_t step_weight_bytes(const TapStrands& strands) {
+    return step_weight_bytes(strands.apart);
+  }
 
   // Bytes of a window, in the order of the lanes.
   static void put_places(const std::int32_t* places, unsigned char* to) {
     for (int i = 0; i < 64; ++i) to[i] = static_cast<unsigned char>(places[i] < 0 ? 0 : places[i]);
   }
 
-  // A weight is 256 times a signed byte and another one: the former of all taps, then the latter.
-  static void put_weights(const std::int16_t* weights, unsigned char* to) {
-    for (int i = 0; i < 64; ++i) {
+  // A weight is 256 times a signed byte and another one: the former of all taps, then the latter. Of channels apart,
+  // those of the first.
+  static void put_weights(const std::int16_t* weights, const TapStrands& strands, unsigned char* to) {
+    const int count = step_weight_bytes(strands) / 2;
+    for (int i = 0; i < count; ++i) {
       const int coarse = (weights[i] + 128) >> 8;
       to[i] = static_cast<unsigned char>(coarse);
-      to[64 + i] = static_cast<unsigned char>(weights[i] - 256 * coarse);
+      to[count + i] = static_cast<unsigned char>(weights[i] - 256 * coarse);
     }
   }
 
   static void add_rows(const RowsToAdd& add, const TapStrands& strands) {
-    const AddRows run = strands.parts == 1   ? choose_steps<1>(strands)
-                        : strands.parts == 2 ? choose_steps<2>(strands)
-                                             : choose_steps<4>(strands);
+    const AddRows run = strands.apart        ? choose_apart(strands)
+                        : strands.parts == 1 ? choose_steps<1, false>(strands)
+                        : strands.parts == 2 ? choose_steps<2, false>(strands)
+                                             : choose_steps<4, false>(strands);
     run(add, strands);
     if (add.complete) write_samples(*add.to, add.active[0].sums);
   }
@@ -97,13 +104,18 @@ struct Avx512Taps : Avx512 {
     __asm__("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(words), "m"(both));
   }
 
+  template <bool kApart>
+  HANDPOSE_INLINE static __m512i load_weights(const unsigned char* from) {
+    return kApart ? _mm512_broadcast_i32x4(load_bytes(from)) : _mm512_load_si512(from);
+  }
+
   // The sums of a strand along four rows.
   struct FourSums {
     __m512i of[kRowsAtOnce];
   };
 
   // `kSteps`, `kWindowSteps`: those of the strands, or 0 where only they say. `kWide`: windows of 128 bytes.
-  template <bool kWide, int kSteps, int kWindowSteps>
+  template <bool kApart, bool kWide, int kSteps, int kWindowSteps>
   HANDPOSE_INLINE static FourSums sum_strand(const RowsToAdd& add, const TapStrands& strands, std::int32_t offset,
                                              const unsigned char* first_places, const unsigned char* weights,
                                              std::int32_t step_bytes, __m512i rounding) {
@@ -123,8 +135,9 @@ struct Avx512Taps : Avx512 {
       }
       __m512i places = _mm512_load_si512(first_places);
       const std::int32_t last = first + window_steps < steps ? first + window_steps : steps;
-      for (std::int32_t step = first; step < last; ++step, weights += kStepBytes) {
-        const __m512i coarse_weights = _mm512_load_si512(weights), fine_weights = _mm512_load_si512(weights + 64);
+      for (std::int32_t step = first; step < last; ++step, weights += step_weight_bytes(kApart)) {
+        const __m512i coarse_weights = load_weights<kApart>(weights);
+        const __m512i fine_weights = load_weights<kApart>(weights + step_weight_bytes(kApart) / 2);
         for (int k = 0; k < kRowsAtOnce; ++k) {
           const __m512i bytes =
               kWide ? _mm512_permutex2var_epi8(low[k], places, high[k]) : _mm512_permutexvar_epi8(places, low[k]);
@@ -159,40 +172,59 @@ struct Avx512Taps : Avx512 {
     return sums;
   }
 
+  // Of strands whose channels are apart: the two parts, or four, of four sums in each.
+  HANDPOSE_INLINE static FourSums add_pairs(const FourSums& a, const FourSums& b) {
+    FourSums sums;
+    for (int k = 0; k < kRowsAtOnce; ++k) {
+      sums.of[k] = _mm512_add_epi32(_mm512_unpacklo_epi64(a.of[k], b.of[k]), _mm512_unpackhi_epi64(a.of[k], b.of[k]));
+    }
+    return sums;
+  }
+  HANDPOSE_INLINE static FourSums add_fours(const FourSums& a, const FourSums& b) {
+    FourSums sums;
+    for (int k = 0; k < kRowsAtOnce; ++k) {
+      sums.of[k] = _mm512_add_epi32(_mm512_unpacklo_epi32(a.of[k], b.of[k]), _mm512_unpackhi_epi32(a.of[k], b.of[k]));
+    }
+    return sums;
+  }
+
   // The shapes that pictures usually have, and any.
-  template <int kParts>
+  template <int kParts, bool kApart>
   static AddRows choose_steps(const TapStrands& strands) {
     const std::int32_t shape = strands.steps < 10 ? strands.steps * 10 + strands.window_steps : 0;
     if (strands.window_bytes <= 64) {
-      return shape == 11   ? add_rows_of<kParts, false, 1, 1>
-             : shape == 21 ? add_rows_of<kParts, false, 2, 1>
-             : shape == 22 ? add_rows_of<kParts, false, 2, 2>
-             : shape == 31 ? add_rows_of<kParts, false, 3, 1>
-             : shape == 32 ? add_rows_of<kParts, false, 3, 2>
-                           : add_rows_of<kParts, false, 0, 0>;
+      return shape == 11   ? add_rows_of<kParts, kApart, false, 1, 1>
+             : shape == 22 ? add_rows_of<kParts, kApart, false, 2, 2>
+                           : add_rows_of<kParts, kApart, false, 0, 0>;
     }
-    return shape == 22   ? add_rows_of<kParts, true, 2, 2>
-           : shape == 33 ? add_rows_of<kParts, true, 3, 3>
-           : shape == 42 ? add_rows_of<kParts, true, 4, 2>
-           : shape == 44 ? add_rows_of<kParts, true, 4, 4>
-           : shape == 53 ? add_rows_of<kParts, true, 5, 3>
-                         : add_rows_of<kParts, true, 0, 0>;
+    return shape == 22   ? add_rows_of<kParts, kApart, true, 2, 2>
+           : shape == 33 ? add_rows_of<kParts, kApart, true, 3, 3>
+           : shape == 42 ? add_rows_of<kParts, kApart, true, 4, 2>
+           : shape == 53 ? add_rows_of<kParts, kApart, true, 5, 3>
+                         : add_rows_of<kParts, kApart, true, 0, 0>;
+  }
+  static AddRows choose_apart(const TapStrands& strands) {
+    return strands.parts == 1   ? choose_steps<1, true>(strands)
+           : strands.parts == 2 ? choose_steps<2, true>(strands)
+                                : choose_steps<4, true>(strands);
   }
 
-  template <int kParts, bool kWide, int kSteps, int kWindowSteps>
+  template <int kParts, bool kApart, bool kWide, int kSteps, int kWindowSteps>
   HANDPOSE_NOINLINE static void add_rows_of(const RowsToAdd& add, const TapStrands& strands) {
     const std::int32_t step_bytes = kLaneTaps * kParts * add.channels;
     // In the first part only.
-    const auto first_lanes = static_cast<__mmask16>((1 << kLanes / kParts) - 1);
+    constexpr unsigned kLanesOfChannel = (1U << kChannelLanes / kParts) - 1;
+    constexpr auto first_lanes =
+        static_cast<__mmask16>(kApart ? kLanesOfChannel * 0x1111U : (1U << kLanes / kParts) - 1);
     const __m512i half = _mm512_maskz_set1_epi32(first_lanes, 1 << (add.drop - 1));
     const __m128i down = _mm_cvtsi32_si128(add.drop), up = _mm_cvtsi32_si128(16 - add.drop);
     const std::int32_t* offset = strands.offsets;
     const unsigned char* places = strands.places;
     const unsigned char* weights = strands.weights;
-    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{strands.steps} * kStepBytes;
+    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{strands.steps} * step_weight_bytes(kApart);
     const auto next_strand = [&] {
       const FourSums sums =
-          sum_strand<kWide, kSteps, kWindowSteps>(add, strands, *offset, places, weights, step_bytes, half);
+          sum_strand<kApart, kWide, kSteps, kWindowSteps>(add, strands, *offset, places, weights, step_bytes, half);
       ++offset;
       places += kPlacesBytes;
       weights += strand_bytes;
@@ -201,10 +233,12 @@ struct Avx512Taps : Avx512 {
     const __m512i rounding = _mm512_set1_epi32(1 << (add.to->shift - 1));
     for (std::ptrdiff_t at = 0; at < std::ptrdiff_t{add.to->vectors} * kLanes; at += kLanes) {
       FourSums sums = next_strand();
-      if (kParts >= 2) sums = add_halves(sums, next_strand());
+      if (kParts == 2) sums = kApart ? add_pairs(sums, next_strand()) : add_halves(sums, next_strand());
       if (kParts == 4) {
-        const FourSums third = next_strand();
-        sums = add_quarters(sums, add_halves(third, next_strand()));
+        const auto add_two = kApart ? add_fours : add_halves;
+        sums = add_two(sums, next_strand());
+        const FourSums third = next_strand(), others = add_two(third, next_strand());
+        sums = kApart ? add_pairs(sums, others) : add_quarters(sums, others);
       }
       // In 1/64 grey level; those of two rows in a lane, as words.
       const auto pair = [&](__m512i first, __m512i second) {

@@ -12,7 +12,9 @@ namespace {
 struct NeonSums {
   static constexpr std::int32_t kLanes = 8, kLaneTaps = 2, kMostParts = 8, kMostSteps = 1;
   static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;
+  static constexpr std::int32_t kChannelLanes = 0;
   static constexpr std::int32_t kStepBytes = 32;
+  static constexpr std::int32_t step_weight_bytes(const TapStrands&) { return kStepBytes; }
 
   // Words of taps: the first ones of lanes 0 to 3, the second ones, then the same of lanes 4 to 7.
   static void put_places(const std::int32_t* places, unsigned char* to) {
@@ -23,7 +25,7 @@ struct NeonSums {
     }
   }
 
-  static void put_weights(const std::int16_t* weights, unsigned char* to) {
+  static void put_weights(const std::int16_t* weights, const TapStrands&, unsigned char* to) {
     for (int i = 0; i < 16; ++i) std::memcpy(to + 2 * i, weights + tap_of_word(i), sizeof *weights);
   }
 

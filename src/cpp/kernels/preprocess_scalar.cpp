@@ -1,4 +1,5 @@
 // The rows of preprocess in portable C++: the definition of the result.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -106,30 +107,39 @@ void sample_linear(const Plane& plane, const AxisTable& x_axis, const AxisTable&
   }
 }
 
+// The sum along a row of output x in channel c, in 1/64 grey level.
+std::int16_t sum_along(const std::uint8_t* row, const AxisTable& axis, std::int32_t x, std::int32_t c,
+                       std::int32_t channels) {
+  const std::int16_t* weights = axis.weights + static_cast<std::ptrdiff_t>(x) * axis.stride;
+  const std::uint8_t* from = row + axis.start[x] * channels + c;
+  const std::int32_t drop = axis.bits - 6;
+  std::int32_t sum = 1 << (drop - 1);
+  for (std::int32_t k = 0; k < axis.taps; ++k) sum += weights[k] * from[k * channels];
+  return static_cast<std::int16_t>(sum >> drop);
+}
+
 // First along the rows, into 1/64 grey level, then down them into whole ones: all in integers, so the order of summing
 // does not matter.
 void sample_taps(const PreprocessPlan& plan, const Plane& plane, const AxisTable& x_axis, const AxisTable& y_axis,
                  std::int32_t y, const Targets& rows) {
-  const std::int32_t begin = x_axis.begin * plane.channels, end = x_axis.end * plane.channels;
-  const std::int32_t drop = x_axis.bits - 6, shift = y_axis.bits + 6;
+  const std::int32_t channels = plane.channels, shift = y_axis.bits + 6;
+  const std::int16_t* weights = y_axis.weights + static_cast<std::ptrdiff_t>(y) * y_axis.stride;
   std::int32_t* const sums = plan.sums[0];
-  for (std::int32_t at = begin; at < end; ++at) sums[at] = 1 << (shift - 1);
+  std::fill(sums + x_axis.begin * channels, sums + x_axis.end * channels, 1 << (shift - 1));
   for (std::int32_t k = 0; k < y_axis.taps; ++k) {
-    const std::int32_t row_weight = y_axis.weights[static_cast<std::ptrdiff_t>(y) * y_axis.stride + k];
-    if (row_weight == 0) continue;
+    if (weights[k] == 0) continue;
     const std::uint8_t* row = plane.row(y_axis.start[y] + k);
-    for (std::int32_t at = begin; at < end; ++at) {
-      const std::int32_t x = at / plane.channels;
-      const std::int16_t* weights = x_axis.weights + static_cast<std::ptrdiff_t>(x) * x_axis.stride;
-      const std::uint8_t* from = row + x_axis.start[x] * plane.channels + at % plane.channels;
-      std::int32_t sum = 1 << (drop - 1);
-      for (std::int32_t i = 0; i < x_axis.taps; ++i) sum += weights[i] * from[i * plane.channels];
-      sums[at] += row_weight * static_cast<std::int16_t>(sum >> drop);
+    for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
+      for (std::int32_t c = 0; c < channels; ++c) {
+        sums[x * channels + c] += weights[k] * sum_along(row, x_axis, x, c, channels);
+      }
     }
   }
-  for (std::int32_t at = begin; at < end; ++at) {
-    const std::int32_t level = sums[at] >> shift;
-    rows.of[at % plane.channels][at / plane.channels] = static_cast<float>(level < 0 ? 0 : level > 255 ? 255 : level);
+  for (std::int32_t x = x_axis.begin; x < x_axis.end; ++x) {
+    for (std::int32_t c = 0; c < channels; ++c) {
+      const std::int32_t level = sums[x * channels + c] >> shift;
+      rows.of[c][x] = static_cast<float>(level < 0 ? 0 : level > 255 ? 255 : level);
+    }
   }
 }
 

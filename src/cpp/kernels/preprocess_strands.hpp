@@ -6,7 +6,9 @@
 // farther apart there are fewer outputs in a window: then the taps of each are shared among several lanes, the parts of
 // its sum, and the strands of as many neighbours are added up into one vector, lane for lane of the result.
 //
-// Lanes of a strand: the first part of all outputs, channel by channel, then the second part of all.
+// Lanes of a strand: the first part of all outputs, channel by channel, then the second part of all. Or, where a level
+// has V::kChannelLanes for what a strand takes from each of three channels, these one channel after the other, so that
+// one load repeats the weights for all of them.
 #pragma once
 
 #include <cstdlib>
@@ -34,6 +36,29 @@ inline std::int32_t window_count(const TapStrands& strands) {
   return (strands.steps + strands.window_steps - 1) / strands.window_steps;
 }
 
+// What a lane of a strand is for; output is -1 where it has no use.
+struct LaneUse {
+  std::int32_t output, channel, part;
+};
+
+template <typename V>
+LaneUse lane_use(const TapStrands& strands, std::int32_t channels, std::int32_t lane) {
+  if (strands.apart) {
+    const std::int32_t channel = lane / V::kChannelLanes, rest = lane % V::kChannelLanes;
+    return {channel < channels ? rest % strands.outputs : -1, channel, rest / strands.outputs};
+  }
+  const std::int32_t part_lanes = V::kLanes / strands.parts, rest = lane % part_lanes;
+  return {rest / channels < strands.outputs ? rest / channels : -1, rest % channels, lane / part_lanes};
+}
+
+// Where the sum of an output of a vector is, in one channel.
+template <typename V>
+std::int32_t sum_lane(const TapStrands& strands, std::int32_t channels, std::int32_t output, std::int32_t channel) {
+  if (strands.apart) return channel * V::kChannelLanes + output;
+  const std::int32_t strand = output / strands.outputs;
+  return strand * (V::kLanes / strands.parts) + output % strands.outputs * channels + channel;
+}
+
 // The largest distance between first taps of a strand.
 inline std::int32_t widest_strand(const AxisTable& axis, std::int32_t outputs) {
   std::int32_t widest = 0;
@@ -54,7 +79,7 @@ bool fit_strands(const AxisTable& axis, std::int32_t channels, TapStrands* stran
   strands->steps = (axis.taps + step_taps<V>(*strands) - 1) / step_taps<V>(*strands);
   strands->window_steps = most_steps;
   strands->window_steps = (strands->steps + window_count(*strands) - 1) / window_count(*strands);
-  const std::int64_t bytes = std::int64_t{strands->steps} * V::kStepBytes;
+  const std::int64_t bytes = std::int64_t{strands->steps} * V::step_weight_bytes(*strands);
   return bytes <= std::int64_t{(axis.taps + 15) / 16 * 16} * kStrandBytesPerTap * strands->outputs &&
          V::kLanes * 4 <= vector_outputs(*strands) * kSumBytesPerOutput;
 }
@@ -77,6 +102,7 @@ void choose_strands(AxisTable* axis, std::int32_t channels) {
         TapStrands tried = best;
         tried.parts = parts;
         tried.outputs = outputs;
+        tried.apart = channels == 3 && vector_outputs(tried) == V::kChannelLanes;
         tried.window_bytes = bytes;
         if (!fit_strands<V>(*axis, channels, &tried) || (least >= 0 && strand_cost(tried) >= least)) continue;
         least = strand_cost(tried);
@@ -91,30 +117,23 @@ template <typename V>
 void fill_strand(const AxisTable& axis, std::int32_t channels, std::int32_t x, std::int32_t base, unsigned char* places,
                  unsigned char* weights) {
   const TapStrands& strands = axis.strands;
-  const std::int32_t part_lanes = V::kLanes / strands.parts;
-  const auto for_each_tap = [&](const auto& use) {  // use(lane, tap of the lane, output or -1, tap of the first step)
-    for (std::int32_t lane = 0; lane < V::kLanes; ++lane) {
-      const std::int32_t output = lane % part_lanes / channels;
-      for (std::int32_t t = 0; t < V::kLaneTaps; ++t) {
-        use(lane, t, output < strands.outputs ? output : -1, lane / part_lanes * V::kLaneTaps + t);
-      }
-    }
-  };
   std::int32_t place[V::kLanes * V::kLaneTaps];
-  for_each_tap([&](std::int32_t lane, std::int32_t t, std::int32_t output, std::int32_t tap) {
-    const std::int32_t pixel = output < 0 ? -1 : axis.start[x + output] - base + tap;
-    place[lane * V::kLaneTaps + t] = pixel < 0 ? -1 : pixel * channels + lane % part_lanes % channels;
-  });
+  for (std::int32_t i = 0; i < V::kLanes * V::kLaneTaps; ++i) {
+    const LaneUse use = lane_use<V>(strands, channels, i / V::kLaneTaps);
+    const std::int32_t tap = use.part * V::kLaneTaps + i % V::kLaneTaps;
+    place[i] = use.output < 0 ? -1 : (axis.start[x + use.output] - base + tap) * channels + use.channel;
+  }
   V::put_places(place, places);
-  for (std::int32_t step = 0; step < strands.steps; ++step, weights += V::kStepBytes) {
+  for (std::int32_t step = 0; step < strands.steps; ++step, weights += V::step_weight_bytes(strands)) {
     std::int16_t weight[V::kLanes * V::kLaneTaps];
-    for_each_tap([&](std::int32_t lane, std::int32_t t, std::int32_t output, std::int32_t first_tap) {
-      const std::int32_t tap = first_tap + step * step_taps<V>(strands);
-      const bool used = output >= 0 && tap < axis.taps;
-      weight[lane * V::kLaneTaps + t] =
-          used ? axis.weights[static_cast<std::ptrdiff_t>(x + output) * axis.stride + tap] : std::int16_t{0};
-    });
-    V::put_weights(weight, weights);
+    for (std::int32_t i = 0; i < V::kLanes * V::kLaneTaps; ++i) {
+      const LaneUse use = lane_use<V>(strands, channels, i / V::kLaneTaps);
+      const std::int32_t tap = (step * strands.parts + use.part) * V::kLaneTaps + i % V::kLaneTaps;
+      const bool used = use.output >= 0 && tap < axis.taps;
+      weight[i] =
+          used ? axis.weights[static_cast<std::ptrdiff_t>(x + use.output) * axis.stride + tap] : std::int16_t{0};
+    }
+    V::put_weights(weight, strands, weights);
   }
 }
 
@@ -134,7 +153,7 @@ void fill_strands(AxisTable* axis, std::int32_t channels) {
     const std::int32_t end = (base + last_window) * channels + strands.window_bytes;
     strands.reach = end > strands.reach ? end : strands.reach;
     fill_strand<V>(*axis, channels, x, base, strands.places + static_cast<std::size_t>(i) * kPlacesBytes,
-                   strands.weights + static_cast<std::ptrdiff_t>(i) * strands.steps * V::kStepBytes);
+                   strands.weights + static_cast<std::ptrdiff_t>(i) * strands.steps * V::step_weight_bytes(strands));
   }
 }
 

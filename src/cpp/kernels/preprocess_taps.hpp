@@ -69,9 +69,8 @@ void add_rows_down(const RowsToAdd& add) {
 template <typename V>
 SampleOrder sample_order(const TapStrands& strands, std::int32_t channels) {
   SampleOrder order{vector_outputs(strands) * channels, {}};
-  const std::int32_t strand = strands.outputs * channels, strand_lanes = V::kLanes / strands.parts;
-  for (std::int32_t i = 0; i < kMostBlock; ++i) {
-    order.lanes[i] = static_cast<std::uint8_t>(i < order.bytes ? i / strand * strand_lanes + i % strand : 0);
+  for (std::int32_t i = 0; i < order.bytes; ++i) {
+    order.lanes[i] = static_cast<std::uint8_t>(sum_lane<V>(strands, channels, i / channels, i % channels));
   }
   return order;
 }
