@@ -48,10 +48,11 @@ struct Work {
   mutable std::atomic<bool> shared_slot{false};
 };
 
-void share(std::size_t items, std::int32_t threads) {
+void share(std::size_t items, std::int32_t threads, std::size_t overlap = 0) {
   const Work work(items);
-  share_items(items, threads, work);
+  share_items(items, overlap, threads, work);
   CAPTURE(items);
+  CAPTURE(overlap);
   CAPTURE(threads);
   CHECK(work.every_item_once());
   CHECK_FALSE(work.shared_slot);
@@ -63,14 +64,16 @@ void share(std::size_t items, std::int32_t threads) {
 TEST_CASE("every item is worked on once, by no more threads than asked for") {
   reserve_threads(5);
   for (const std::size_t items : std::vector<std::size_t>{1, 2, 3, 21, 31, 32, 33, 100, 1000}) {
-    for (const std::int32_t threads : {1, 2, 3, 5, 8}) share(items, threads);
+    for (const std::int32_t threads : {1, 2, 3, 5, 8}) {
+      for (const std::size_t overlap : {0, 1, 5}) share(items, threads, overlap);
+    }
   }
 }
 
 TEST_CASE("helpers come where there is enough to do") {
   reserve_threads(4);
   const Work work(2000);
-  share_items(2000, 4, work);
+  share_items(2000, 0, 4, work);
   CHECK(work.most_working > 1);
 }
 
@@ -81,7 +84,7 @@ TEST_CASE("helpers run where the calling thread may, but not on its processor") 
   reserve_threads(2);
   for (int round = 0; round < 10; ++round) {
     std::atomic<int> helped{0}, elsewhere{0};
-    share_items(2000, 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
+    share_items(2000, 0, 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
       std::this_thread::sleep_for(std::chrono::microseconds(20) * (end - begin));
       if (slot == 0) return;
       cpu_set_t own, both;
@@ -114,10 +117,10 @@ TEST_CASE("a forked child has helpers of its own") {
   REQUIRE(child >= 0);
   if (child == 0) {
     const Work before(200);
-    share_items(200, 3, before);  // alone: none has been reserved here
+    share_items(200, 0, 3, before);  // alone: none has been reserved here
     reserve_threads(3);
     const Work after(2000);
-    share_items(2000, 3, after);
+    share_items(2000, 0, 3, after);
     _exit(before.every_item_once() && after.every_item_once() && after.most_working > 1 ? 0 : 1);
   }
   int status = -1;

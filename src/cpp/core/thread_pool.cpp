@@ -27,8 +27,9 @@ constexpr Seconds kWorthAHelper = std::chrono::microseconds(100);
 constexpr std::size_t kSamplesPerThread = 64;
 constexpr Seconds kSurelyLong = std::chrono::microseconds(20);
 
-// Ranges are short enough, and shorter still towards the end, for all to end at about the same time.
-constexpr std::size_t kRangesPerThread = 16;
+// Ranges are short enough, and shorter still towards the end, for all to end at about the same time; but so many times
+// longer than what they overlap.
+constexpr std::size_t kRangesPerThread = 16, kOverlaps = 8;
 
 // How long the last helper is awaited without sleeping: going to sleep and waking up take about as long. As long a
 // helper looks out for a next call if that before came as soon.
@@ -43,7 +44,7 @@ struct Job {
   std::size_t middle;                // items before the samples
   std::size_t left;                  // items before and after them
   std::size_t sampled = 0;           // items of the samples
-  std::size_t step = 1;              // most items of a range
+  std::size_t most = 1, least = 1;   // items of a range
   std::int32_t wanted = 0;           // helpers that may still join; under the pool's lock
   std::int32_t slots = 1;            // handed out; under the pool's lock
   Job* after = nullptr;              // under the pool's lock
@@ -67,7 +68,8 @@ struct Job {
   void run_ranges(std::int32_t slot) {
     std::size_t begin = next;
     while (begin < left) {
-      const std::size_t end = begin + std::min(step, std::max((left - begin) / (2 * threads), std::size_t{1}));
+      const std::size_t items = std::max(std::min((left - begin) / (2 * threads), most), least);
+      const std::size_t end = std::min(begin + items, left);
       if (!next.compare_exchange_weak(begin, end)) continue;
       run(slot, begin, end);
       begin = next;
@@ -225,20 +227,23 @@ void reserve_threads(std::int32_t threads) {
   if (threads > 1) make_pool()->reserve(threads - 1);
 }
 
-void share_items(std::size_t items, std::int32_t threads, ShareWork work, const void* context) {
+void share_items(std::size_t items, std::size_t overlap, std::int32_t threads, ShareWork work, const void* context) {
   ThreadPool* const helpers = pool;
   if (threads < 2 || items < 2 || helpers == nullptr) return work(context, 0, 0, items);
   const auto shares = static_cast<std::size_t>(threads);
-  const std::size_t sample = std::max(items / (shares * kSamplesPerThread), std::size_t{1});
+  const std::size_t least = std::max(overlap * kOverlaps, std::size_t{1});
+  const std::size_t wanted = std::max(items / (shares * kSamplesPerThread), (least + 1) / 2);
+  const std::size_t sample = std::min(wanted, std::max(items / 3, std::size_t{1}));  // there may be two
   Job job{work, context, shares, (items - sample) / 2, items};  // the first items may be all border
   const auto worth = [&](Seconds spent) {
-    return spent / kWorthAHelper * (static_cast<double>(job.left) / static_cast<double>(sample));
+    return spent / kWorthAHelper * (static_cast<double>(job.left) / static_cast<double>(sample + overlap));
   };
   Seconds spent = job.run_sample(sample);
   if (spent < kSurelyLong && worth(spent) >= 1) spent = std::min(spent, job.run_sample(sample));
   job.wanted = static_cast<std::int32_t>(std::min(worth(spent), threads - 1.0));
   if (job.wanted < 1) return job.run(0, 0, job.left);
-  job.step = std::max(items / (shares * kRangesPerThread), std::size_t{1});
+  job.most = overlap == 0 ? items / (shares * kRangesPerThread) : items;
+  job.least = least;
   helpers->run(&job);
 }
 

@@ -20,16 +20,17 @@ using ShareWork = void (*)(const void* context, std::int32_t slot, std::size_t b
 // Calls `work` on ranges that together are the items 0 .. items - 1, each in one range: in the calling thread, and,
 // where there is enough to do, in up to threads - 1 others as far as they have been reserved and are free. Slots are
 // below `threads`. Returns when all is done. Who takes which range is left to chance: items must not depend on each
-// other. Does not allocate or throw; any number of threads may call.
-void share_items(std::size_t items, std::int32_t threads, ShareWork work, const void* context);
+// other. `overlap` is what a range takes longer for not being part of another one, in items: ranges are then fewer and
+// longer. Does not allocate or throw; any number of threads may call.
+void share_items(std::size_t items, std::size_t overlap, std::int32_t threads, ShareWork work, const void* context);
 
 // The same for a function object (slot, begin, end).
 template <typename Function>
-void share_items(std::size_t items, std::int32_t threads, const Function& function) {
+void share_items(std::size_t items, std::size_t overlap, std::int32_t threads, const Function& function) {
   const ShareWork work = [](const void* context, std::int32_t slot, std::size_t begin, std::size_t end) {
     (*static_cast<const Function*>(context))(slot, begin, end);
   };
-  share_items(items, threads, work, &function);
+  share_items(items, overlap, threads, work, &function);
 }
 
 }  // namespace handpose

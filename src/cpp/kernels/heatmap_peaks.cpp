@@ -199,7 +199,7 @@ void fill_blur(std::int32_t taps, PeakParams* params) {
 
 void heatmap_peaks(const HeatmapStack& stack, const PeakParams& params, float* points, float* scores, float* spreads) {
   const KernelTable& kernels = active_kernels();
-  share_items(stack.batches * stack.maps, params.threads, [&](std::int32_t, std::size_t begin, std::size_t end) {
+  share_items(stack.batches * stack.maps, 0, params.threads, [&](std::int32_t, std::size_t begin, std::size_t end) {
     for (std::size_t at = begin; at < end; ++at) {
       HeatmapView map = stack.first;
       map.data += static_cast<std::ptrdiff_t>(at / stack.maps) * stack.batch_pitch_bytes +

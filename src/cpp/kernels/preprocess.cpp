@@ -216,7 +216,9 @@ void provide_tables(PreprocessPlan* plan, const KernelTable& kernels, Preprocess
 // Calls rows(plan, begin, end) for all rows of the output, which threads share.
 template <typename Rows>
 void share_rows(const PreprocessPlan& plan, const Rows& rows) {
-  share_items(static_cast<std::size_t>(plan.out.height), plan.params.threads,
+  // With these filters neighbouring rows of the output take the same rows of the source, which a range sums once.
+  const std::size_t overlap = plan.params.filter == Filter::kLinear ? 0 : 1;
+  share_items(static_cast<std::size_t>(plan.out.height), overlap, plan.params.threads,
               [&](std::int32_t thread, std::size_t begin, std::size_t end) {
                 rows(plan_of_thread(plan, thread), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
               });
