@@ -65,7 +65,7 @@ TEST_CASE("every item is worked on once, by no more threads than asked for") {
   reserve_threads(5);
   for (const std::size_t items : std::vector<std::size_t>{1, 2, 3, 21, 31, 32, 33, 100, 1000}) {
     for (const std::int32_t threads : {1, 2, 3, 5, 8}) {
-      for (const std::size_t overlap : {0, 1, 5}) share(items, threads, overlap);
+      for (const std::size_t overlap : std::vector<std::size_t>{0, 1, 5}) share(items, threads, overlap);
     }
   }
 }
