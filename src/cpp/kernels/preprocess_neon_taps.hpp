@@ -71,16 +71,16 @@ struct NeonSums {
   }
 
   // The samples of a block, channels apart.
-  template <int kChannels>
-  HANDPOSE_INLINE static void load_samples(const std::uint8_t* from, float32x4x2_t* channels) {
+  template <int kChannels, typename Float>
+  HANDPOSE_INLINE static void load_samples(const std::uint8_t* from, Float* channels) {
     if (kChannels == 1) {
-      channels[0] = floats(vld1_u8(from));
+      channels[0] = floats<Float>(vld1_u8(from));
     } else if (kChannels == 2) {
       const uint8x8x2_t pixels = vld2_u8(from);
-      for (int c = 0; c < 2; ++c) channels[c] = floats(pixels.val[c]);
+      for (int c = 0; c < 2; ++c) channels[c] = floats<Float>(pixels.val[c]);
     } else {
       const uint8x8x3_t pixels = vld3_u8(from);
-      for (int c = 0; c < 3; ++c) channels[c] = floats(pixels.val[c]);
+      for (int c = 0; c < 3; ++c) channels[c] = floats<Float>(pixels.val[c]);
     }
   }
 
@@ -110,9 +110,10 @@ struct NeonSums {
   // Of two taps per lane.
   static constexpr int tap_of_word(int word) { return 2 * (word / 8 * 4 + word % 4) + word / 4 % 2; }
 
-  HANDPOSE_INLINE static float32x4x2_t floats(uint8x8_t bytes) {
+  template <typename Float>
+  HANDPOSE_INLINE static Float floats(uint8x8_t bytes) {
     const uint16x8_t words = vmovl_u8(bytes);
-    return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(words))), vcvtq_f32_u32(vmovl_high_u16(words))}};
+    return {vcvtq_f32_u32(vmovl_u16(vget_low_u16(words))), vcvtq_f32_u32(vmovl_high_u16(words))};
   }
 
   // The sums of a strand along four rows, of lanes 0 to 3 and 4 to 7.
