@@ -40,11 +40,11 @@ constexpr Clock::duration kAwake = std::chrono::microseconds(50);
 struct Job {
   ShareWork work;
   const void* context;
-  std::size_t threads;
   std::size_t middle;                // items before the samples
   std::size_t left;                  // items before and after them
   std::size_t sampled = 0;           // items of the samples
   std::size_t most = 1, least = 1;   // items of a range
+  std::size_t parts = 1;             // a range is one of so many parts of what is left, within these
   std::int32_t wanted = 0;           // helpers that may still join; under the pool's lock
   std::int32_t slots = 1;            // handed out; under the pool's lock
   Job* after = nullptr;              // under the pool's lock
@@ -68,7 +68,7 @@ struct Job {
   void run_ranges(std::int32_t slot) {
     std::size_t begin = next;
     while (begin < left) {
-      const std::size_t items = std::max(std::min((left - begin) / (2 * threads), most), least);
+      const std::size_t items = std::max(std::min((left - begin) / parts, most), least);
       const std::size_t end = std::min(begin + items, left);
       if (!next.compare_exchange_weak(begin, end)) continue;
       run(slot, begin, end);
@@ -234,7 +234,7 @@ void share_items(std::size_t items, std::size_t overlap, std::int32_t threads, S
   const std::size_t least = std::max(overlap * kOverlaps, std::size_t{1});
   const std::size_t wanted = std::max(items / (shares * kSamplesPerThread), (least + 1) / 2);
   const std::size_t sample = std::min(wanted, std::max(items / 3, std::size_t{1}));  // there may be two
-  Job job{work, context, shares, (items - sample) / 2, items};  // the first items may be all border
+  Job job{work, context, (items - sample) / 2, items};  // the first items may be all border
   const auto worth = [&](Seconds spent) {
     return spent / kWorthAHelper * (static_cast<double>(job.left) / static_cast<double>(sample + overlap));
   };
@@ -244,6 +244,7 @@ void share_items(std::size_t items, std::size_t overlap, std::int32_t threads, S
   if (job.wanted < 1) return job.run(0, 0, job.left);
   job.most = overlap == 0 ? items / (shares * kRangesPerThread) : items;
   job.least = least;
+  job.parts = overlap == 0 ? 2 * shares : shares;  // half as long, or as few ranges as may be
   helpers->run(&job);
 }
 
