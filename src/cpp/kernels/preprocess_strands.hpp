@@ -43,9 +43,11 @@ struct LaneUse {
 
 template <typename V>
 LaneUse lane_use(const TapStrands& strands, std::int32_t channels, std::int32_t lane) {
-  if (strands.apart) {
-    const std::int32_t channel = lane / V::kChannelLanes, rest = lane % V::kChannelLanes;
-    return {channel < channels ? rest % strands.outputs : -1, channel, rest / strands.outputs};
+  if constexpr (V::kChannelLanes > 0) {
+    if (strands.apart) {
+      const std::int32_t channel = lane / V::kChannelLanes, rest = lane % V::kChannelLanes;
+      return {channel < channels ? rest % strands.outputs : -1, channel, rest / strands.outputs};
+    }
   }
   const std::int32_t part_lanes = V::kLanes / strands.parts, rest = lane % part_lanes;
   return {rest / channels < strands.outputs ? rest / channels : -1, rest % channels, lane / part_lanes};
