@@ -26,13 +26,29 @@ struct Avx2Taps : Avx2 {
     std::memcpy(to, weights, kStepBytes);
   }
 
-  static void add_rows(const RowsToAdd& add, const TapStrands& strands) {
-    const auto sum = strands.parts == 1   ? sum_along<1>
-                     : strands.parts == 2 ? sum_along<2>
-                     : strands.parts == 4 ? sum_along<4>
-                                          : sum_along<8>;
-    sum(add, strands);
-    add_rows_down<Avx2Taps>(add);
+  static void add_rows(const RowsToAdd& add, const TapStrands& strands) { add_rows_in_turn<Avx2Taps>(add, strands); }
+
+  // The sums along four rows, in 1/64 grey level, to add.row_sums.
+  template <int kParts>
+  HANDPOSE_NOINLINE static void sum_along(const RowsToAdd& add, const TapStrands& strands) {
+    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.steps;
+    alignas(32) std::int32_t halves[kLanes] = {};  // in the first part only
+    for (int lane = 0; lane < kLanes / kParts; ++lane) halves[lane] = 1 << (add.drop - 1);
+    const __m256i half = load_ints(halves);
+    const __m128i down = _mm_cvtsi32_si128(add.drop), up = _mm_cvtsi32_si128(16 - add.drop);
+    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{steps} * kStepBytes;
+    std::int16_t* to = add.row_sums;
+    for (std::ptrdiff_t v = 0; v < add.to->vectors; ++v, to += kRowsAtOnce * kLanes) {
+      const FourSums sums = join_strands<kParts>([&](int strand) {
+        const std::ptrdiff_t i = v * kParts + strand;
+        return sum_strand(add, steps, strands.offsets[i], strands.places + i * std::ptrdiff_t{kPlacesBytes},
+                          strands.weights + i * strand_bytes, step_bytes, half);
+      });
+      for (int k = 0; k < kRowsAtOnce; k += 2) {
+        const __m256i first = _mm256_sra_epi32(sums.of[k], down), second = _mm256_sll_epi32(sums.of[k + 1], up);
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to + k * kLanes), _mm256_blend_epi16(first, second, 0xaa));
+      }
+    }
   }
 
   // For each vector there are the sums of the first two rows as pairs of words, then those of the others.
@@ -157,28 +173,6 @@ struct Avx2Taps : Avx2 {
         return add_parts<2>(add_parts<4>(sum(first), sum(first + 4)), add_parts<4>(sum(first + 1), sum(first + 5)));
       };
       return add_parts<1>(four(0), four(2));
-    }
-  }
-
-  template <int kParts>
-  HANDPOSE_NOINLINE static void sum_along(const RowsToAdd& add, const TapStrands& strands) {
-    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.steps;
-    alignas(32) std::int32_t halves[kLanes] = {};  // in the first part only
-    for (int lane = 0; lane < kLanes / kParts; ++lane) halves[lane] = 1 << (add.drop - 1);
-    const __m256i half = load_ints(halves);
-    const __m128i down = _mm_cvtsi32_si128(add.drop), up = _mm_cvtsi32_si128(16 - add.drop);
-    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{steps} * kStepBytes;
-    std::int16_t* to = add.row_sums;
-    for (std::ptrdiff_t v = 0; v < add.to->vectors; ++v, to += kRowsAtOnce * kLanes) {
-      const FourSums sums = join_strands<kParts>([&](int strand) {
-        const std::ptrdiff_t i = v * kParts + strand;
-        return sum_strand(add, steps, strands.offsets[i], strands.places + i * std::ptrdiff_t{kPlacesBytes},
-                          strands.weights + i * strand_bytes, step_bytes, half);
-      });
-      for (int k = 0; k < kRowsAtOnce; k += 2) {
-        const __m256i first = _mm256_sra_epi32(sums.of[k], down), second = _mm256_sll_epi32(sums.of[k + 1], up);
-        _mm256_store_si256(reinterpret_cast<__m256i*>(to + k * kLanes), _mm256_blend_epi16(first, second, 0xaa));
-      }
     }
   }
 };

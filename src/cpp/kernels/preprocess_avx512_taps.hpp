@@ -152,38 +152,25 @@ struct Avx512Taps : Avx512 {
     return sums;
   }
 
-  // Strands whose parts are the lower and the upper halves of vectors: one whose lower half has the sums of the first.
-  HANDPOSE_INLINE static FourSums add_halves(const FourSums& a, const FourSums& b) {
-    FourSums sums;
-    for (int k = 0; k < kRowsAtOnce; ++k) {
-      sums.of[k] =
-          _mm512_add_epi32(_mm512_shuffle_i64x2(a.of[k], b.of[k], 0x44), _mm512_shuffle_i64x2(a.of[k], b.of[k], 0xee));
-    }
-    return sums;
-  }
+  // Where the parts of a sum lie that are added up: in halves or quarters of a vector; of channels apart, in pairs or
+  // single ones of each four lanes.
+  enum class Parts { kHalves, kQuarters, kPairs, kSingles };
 
-  // The same of quarters, for what add_halves has made of two strands each.
-  HANDPOSE_INLINE static FourSums add_quarters(const FourSums& a, const FourSums& b) {
+  // Adds two parts of each sum, of two strands or what has been made of strands before. Those of `a` come first.
+  template <Parts kWhere>
+  HANDPOSE_INLINE static FourSums add_parts(const FourSums& a, const FourSums& b) {
     FourSums sums;
     for (int k = 0; k < kRowsAtOnce; ++k) {
-      sums.of[k] =
-          _mm512_add_epi32(_mm512_shuffle_i64x2(a.of[k], b.of[k], 0x88), _mm512_shuffle_i64x2(a.of[k], b.of[k], 0xdd));
-    }
-    return sums;
-  }
-
-  // Of strands whose channels are apart: the two parts, or four, of four sums in each.
-  HANDPOSE_INLINE static FourSums add_pairs(const FourSums& a, const FourSums& b) {
-    FourSums sums;
-    for (int k = 0; k < kRowsAtOnce; ++k) {
-      sums.of[k] = _mm512_add_epi32(_mm512_unpacklo_epi64(a.of[k], b.of[k]), _mm512_unpackhi_epi64(a.of[k], b.of[k]));
-    }
-    return sums;
-  }
-  HANDPOSE_INLINE static FourSums add_fours(const FourSums& a, const FourSums& b) {
-    FourSums sums;
-    for (int k = 0; k < kRowsAtOnce; ++k) {
-      sums.of[k] = _mm512_add_epi32(_mm512_unpacklo_epi32(a.of[k], b.of[k]), _mm512_unpackhi_epi32(a.of[k], b.of[k]));
+      const __m512i x = a.of[k], y = b.of[k];
+      if (kWhere == Parts::kHalves) {
+        sums.of[k] = _mm512_add_epi32(_mm512_shuffle_i64x2(x, y, 0x44), _mm512_shuffle_i64x2(x, y, 0xee));
+      } else if (kWhere == Parts::kQuarters) {
+        sums.of[k] = _mm512_add_epi32(_mm512_shuffle_i64x2(x, y, 0x88), _mm512_shuffle_i64x2(x, y, 0xdd));
+      } else if (kWhere == Parts::kPairs) {
+        sums.of[k] = _mm512_add_epi32(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
+      } else {
+        sums.of[k] = _mm512_add_epi32(_mm512_unpacklo_epi32(x, y), _mm512_unpackhi_epi32(x, y));
+      }
     }
     return sums;
   }
@@ -233,12 +220,12 @@ struct Avx512Taps : Avx512 {
     const __m512i rounding = _mm512_set1_epi32(1 << (add.to->shift - 1));
     for (std::ptrdiff_t at = 0; at < std::ptrdiff_t{add.to->vectors} * kLanes; at += kLanes) {
       FourSums sums = next_strand();
-      if (kParts == 2) sums = kApart ? add_pairs(sums, next_strand()) : add_halves(sums, next_strand());
+      if (kParts == 2) sums = add_parts<kApart ? Parts::kPairs : Parts::kHalves>(sums, next_strand());
       if (kParts == 4) {
-        const auto add_two = kApart ? add_fours : add_halves;
-        sums = add_two(sums, next_strand());
-        const FourSums third = next_strand(), others = add_two(third, next_strand());
-        sums = kApart ? add_pairs(sums, others) : add_quarters(sums, others);
+        constexpr Parts kFirst = kApart ? Parts::kSingles : Parts::kHalves;
+        sums = add_parts<kFirst>(sums, next_strand());
+        const FourSums third = next_strand(), others = add_parts<kFirst>(third, next_strand());
+        sums = add_parts<kApart ? Parts::kPairs : Parts::kQuarters>(sums, others);
       }
       // In 1/64 grey level; those of two rows in a lane, as words.
       const auto pair = [&](__m512i first, __m512i second) {

@@ -29,13 +29,31 @@ struct NeonSums {
     for (int i = 0; i < 16; ++i) std::memcpy(to + 2 * i, weights + tap_of_word(i), sizeof *weights);
   }
 
-  static void add_rows(const RowsToAdd& add, const TapStrands& strands) {
-    const auto sum = strands.parts == 1   ? sum_along<1>
-                     : strands.parts == 2 ? sum_along<2>
-                     : strands.parts == 4 ? sum_along<4>
-                                          : sum_along<8>;
-    sum(add, strands);
-    add_rows_down<NeonSums>(add);
+  static void add_rows(const RowsToAdd& add, const TapStrands& strands) { add_rows_in_turn<NeonSums>(add, strands); }
+
+  // The sums along four rows, in 1/64 grey level, to add.row_sums.
+  template <int kParts>
+  HANDPOSE_NOINLINE static void sum_along(const RowsToAdd& add, const TapStrands& strands) {
+    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.steps;
+    const int32x4_t down = vdupq_n_s32(-add.drop);
+    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{steps} * kStepBytes;
+    const std::int32_t* offset = strands.offsets;
+    const unsigned char* places = strands.places;
+    const unsigned char* weights = strands.weights;
+    std::int16_t* to = add.row_sums;
+    for (std::int32_t v = 0; v < add.to->vectors; ++v, to += kRowsAtOnce * kLanes) {
+      const FourSums sums = join_strands<kParts>([&](int i) {
+        return sum_strand(add, steps, offset[i], places + i * std::ptrdiff_t{kPlacesBytes}, weights + i * strand_bytes,
+                          step_bytes);
+      });
+      offset += kParts;
+      places += kParts * kPlacesBytes;
+      weights += kParts * strand_bytes;
+      for (int k = 0; k < kRowsAtOnce; ++k) {  // shifts that round
+        const int16x4_t low = vmovn_s32(vrshlq_s32(sums.of[k][0], down));
+        vst1q_s16(to + k * kLanes, vmovn_high_s32(low, vrshlq_s32(sums.of[k][1], down)));
+      }
+    }
   }
 
   // For each vector there are the sums of one row after the other.
@@ -185,30 +203,6 @@ struct NeonSums {
       } else {
         const FourSums first = four(0, 4);
         return add_parts<1>(first, four(2, 4));
-      }
-    }
-  }
-
-  template <int kParts>
-  HANDPOSE_NOINLINE static void sum_along(const RowsToAdd& add, const TapStrands& strands) {
-    const std::int32_t step_bytes = kLaneTaps * kParts * add.channels, steps = strands.steps;
-    const int32x4_t down = vdupq_n_s32(-add.drop);
-    const std::ptrdiff_t strand_bytes = std::ptrdiff_t{steps} * kStepBytes;
-    const std::int32_t* offset = strands.offsets;
-    const unsigned char* places = strands.places;
-    const unsigned char* weights = strands.weights;
-    std::int16_t* to = add.row_sums;
-    for (std::int32_t v = 0; v < add.to->vectors; ++v, to += kRowsAtOnce * kLanes) {
-      const FourSums sums = join_strands<kParts>([&](int i) {
-        return sum_strand(add, steps, offset[i], places + i * std::ptrdiff_t{kPlacesBytes}, weights + i * strand_bytes,
-                          step_bytes);
-      });
-      offset += kParts;
-      places += kParts * kPlacesBytes;
-      weights += kParts * strand_bytes;
-      for (int k = 0; k < kRowsAtOnce; ++k) {  // shifts that round
-        const int16x4_t low = vmovn_s32(vrshlq_s32(sums.of[k][0], down));
-        vst1q_s16(to + k * kLanes, vmovn_high_s32(low, vrshlq_s32(sums.of[k][1], down)));
       }
     }
   }

@@ -55,9 +55,14 @@ void add_pairs_down(const RowsToAdd& add, std::int32_t i) {
   run(add, add.active[i]);
 }
 
-// The second half of V::add_rows for levels that have add.row_sums done first.
+// V::add_rows for levels that have add.row_sums done first, by V::sum_along, and add them down by V::add_down.
 template <typename V>
-void add_rows_down(const RowsToAdd& add) {
+void add_rows_in_turn(const RowsToAdd& add, const TapStrands& strands) {
+  const auto sum_along = strands.parts == 1   ? V::template sum_along<1>
+                         : strands.parts == 2 ? V::template sum_along<2>
+                         : strands.parts == 4 ? V::template sum_along<4>
+                                              : V::template sum_along<8>;
+  sum_along(add, strands);
   for (std::int32_t i = 0; i < add.count; ++i) {
     const std::int16_t* weights = add.active[i].weights;
     const bool first = (weights[0] | weights[1]) != 0, last = (weights[2] | weights[3]) != 0;
