@@ -3,9 +3,12 @@
     python benchmarks/threads.py [PATTERN] [--rounds 60]
 
 Each answer by two threads is first compared with that by one, bit by bit. Then every round times all ways of a case,
-in shuffled order. "In a row" are calls that follow one another; "rested" is a single call after 3 ms of sleep, as in a
-program that waits for frames. The limit is the time in which two threads, each on a processor of its own, read the
-input (NumPy's maximum) and write the output (its fill), a half each, and do nothing else.
+in shuffled order. "In a row" are ten calls or more that follow one another, after two that are not timed; "rested" is a
+single call after 3 ms of sleep, as in a program that waits for frames. One thread is timed twice in every round, as if
+it were two ways: "again" is how many times as fast the second is, with the middle half of all rounds behind it, and
+shows what the figures before it are worth. The limit is the time in which two threads, each on a processor of its own,
+read the input (NumPy's maximum) and write the output (its fill), a half each, and do nothing else. "Taken" is the share
+of the processors' time that the host of a virtual machine took, and that other programs did.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -49,7 +53,12 @@ HEATMAPS = [
     ("expectation", (1, 21, 128, 128)),
     ("argmax", (1, 21, 64, 64)),
 ]
+COLUMNS = [
+    *("work", "one, us", "two", "times", "again", "rested: one", "two", "times", "again"),
+    *("of the limit of two", "taken"),
+]
 REST_S = 3e-3
+LEAST_CALLS = 10
 SAMPLE_S, LIMIT_SAMPLE_S = 4e-4, 8e-3  # threads of Python begin and end with some 50 us between them
 #: Of less the limit is that of a core's own caches, which two cores do not share.
 SHARED_BYTES = 4 << 20
@@ -95,7 +104,8 @@ def check(work: Work) -> None:
 
 
 def in_a_row(work: Work, threads: int, calls: int) -> float:
-    """Return microseconds per call, after one that brings the data back into the caches."""
+    """Return microseconds per call, after some that bring the data back into the caches and helpers to the work."""
+    work.call(threads)
     work.call(threads)
     began = time.perf_counter()
     for _ in range(calls):
@@ -134,27 +144,43 @@ def two_at_the_limit(work: Work, calls: int) -> float:
     return (max(ends) - began) / calls * 1e6
 
 
+def processor_times() -> tuple[float, float, float]:
+    """Return the seconds that all processors had, that the host took of them, and that other programs did."""
+    ticks = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=9)[1:9]
+    user, nice, system, idle, waiting, interrupts, soft_interrupts, stolen = (
+        int(tick) / os.sysconf("SC_CLK_TCK") for tick in ticks
+    )
+    busy = user + nice + system + interrupts + soft_interrupts
+    return busy + idle + waiting + stolen, stolen, busy - time.process_time()
+
+
+def ratios(times: dict[str, list[float]], first: str, second: str) -> list[float]:
+    return sorted(a / b for a, b in zip(times[first], times[second]))
+
+
 def measure(work: Work, rounds: int) -> None:
     duration_s = in_a_row(work, 1, 5) / 1e6
-    calls = max(1, round(SAMPLE_S / duration_s))
-    ways: dict[str, Callable[[], float]] = {
-        "one": partial(in_a_row, work, 1, calls),
-        "two": partial(in_a_row, work, 2, calls),
-        "one, rested": partial(rested, work, 1),
-        "two, rested": partial(rested, work, 2),
-    }
+    calls = max(LEAST_CALLS, round(SAMPLE_S / duration_s))
+    ways: dict[str, Callable[[], float]] = {}
+    for name, threads in (("one", 1), ("again", 1), ("two", 2)):
+        ways[name] = partial(in_a_row, work, threads, calls)
+        ways[f"{name}, rested"] = partial(rested, work, threads)
     if work.read_bytes + work.write_bytes >= SHARED_BYTES:
         ways["limit"] = partial(two_at_the_limit, work, max(1, round(LIMIT_SAMPLE_S / duration_s)))
     times: dict[str, list[float]] = {name: [] for name in ways}
+    before = processor_times()
     for _ in range(rounds):
         for name in random.sample(sorted(ways), len(ways)):
             times[name].append(ways[name]())
+    spent, stolen, others = (after - first for after, first in zip(processor_times(), before))
     row = [work.name]
     for rest in ("", ", rested"):
-        one, two = times[f"one{rest}"], times[f"two{rest}"]
-        row += [f"{median(one):.1f}", f"{median(two):.1f}", f"{median(a / b for a, b in zip(one, two)):.2f}"]
-    share = median(a / b for a, b in zip(times["limit"], times["two"])) if "limit" in times else None
-    row.append("" if share is None else f"{100 * share:.0f} %")
+        row += [f"{median(times[name + rest]):.1f}" for name in ("one", "two")]
+        row.append(f"**{median(ratios(times, f'one{rest}', f'two{rest}')):.2f}**")
+        again = ratios(times, f"one{rest}", f"again{rest}")
+        row.append(f"{median(again):.2f} ({again[rounds // 4]:.2f}-{again[rounds - 1 - rounds // 4]:.2f})")
+    row.append(f"{100 * median(ratios(times, 'limit', 'two')):.0f} %" if "limit" in times else "")
+    row.append(f"{100 * stolen / spent:.1f} + {100 * max(others, 0) / spent:.1f} %")
     print(f"| {' | '.join(row)} |", flush=True)
 
 
@@ -164,8 +190,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     options = parser.parse_args()
     makers = [partial(picture_work, *case) for case in PICTURES] + [partial(heatmap_work, *case) for case in HEATMAPS]
-    print("| work | one, us | two | times | rested: one | two | times | of the limit of two |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
     for make in makers:
         work = make()
         if fnmatchcase(work.name, f"*{options.pattern}*"):

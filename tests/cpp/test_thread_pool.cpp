@@ -48,9 +48,16 @@ struct Work {
   mutable std::atomic<bool> shared_slot{false};
 };
 
+constexpr double kBytesPerItem = 2e6;  // what a new Pace takes to last as long as an item of Work
+
+Load load_of(std::size_t items, Pace* pace, std::size_t overlap = 0) {
+  return {items, overlap, kBytesPerItem * static_cast<double>(items), pace};
+}
+
 void share(std::size_t items, std::int32_t threads, std::size_t overlap = 0) {
+  Pace pace;
   const Work work(items);
-  share_items(items, overlap, threads, work);
+  share_items(load_of(items, &pace, overlap), threads, work);
   CAPTURE(items);
   CAPTURE(overlap);
   CAPTURE(threads);
@@ -72,9 +79,53 @@ TEST_CASE("every item is worked on once, by no more threads than asked for") {
 
 TEST_CASE("helpers come where there is enough to do") {
   reserve_threads(4);
+  Pace pace;
   const Work work(2000);
-  share_items(2000, 0, 4, work);
+  share_items(load_of(2000, &pace), 4, work);
   CHECK(work.most_working > 1);
+}
+
+TEST_CASE("no helper comes where the pace says that there is too little to do, until calls have shown that it lasts") {
+  reserve_threads(2);
+  Pace pace;
+  const Load load{2000, 0, 1e3, &pace};  // 10 ns, says the new pace; it takes 40 ms
+  int calls = 0;
+  for (bool helped = false; !helped && calls < 100; ++calls) {
+    const Work work(2000);
+    share_items(load, 2, work);
+    helped = work.most_working > 1;
+    CHECK(work.every_item_once());
+  }
+  CHECK(calls > 10);  // the pace doubles at most
+  CHECK(calls < 20);
+}
+
+TEST_CASE("work that turns out to be short is left to the calling thread") {
+  reserve_threads(2);
+  Pace pace;
+  const Load load{1000, 0, 1e9, &pace};  // 10 ms, says the new pace
+  for (int call = 0; call < 100; ++call) {
+    share_items(load, 2, [](std::int32_t, std::size_t, std::size_t) {});
+    if (pace.of(load.bytes) < std::chrono::microseconds(50)) break;
+  }
+  CHECK(pace.of(load.bytes) < std::chrono::microseconds(50));
+  std::atomic<bool> helped{false};
+  share_items(load, 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
+    if (slot != 0 || begin != 0 || end != load.items) helped = true;
+  });
+  CHECK_FALSE(helped);
+}
+
+TEST_CASE("a pace falls at once, rises to twice at most, and is sure after a few calls") {
+  Pace pace;
+  const Pace::Seconds first = pace.of(1000);
+  CHECK(pace.unsure());
+  pace.learn(1000, std::chrono::seconds(1));
+  CHECK(pace.of(1000) == 2 * first);
+  pace.learn(2000, first);
+  CHECK(pace.of(1000) == first / 2);
+  for (int i = 0; i < 20; ++i) pace.learn(1000, first);
+  CHECK_FALSE(pace.unsure());
 }
 
 TEST_CASE("helpers run where the calling thread may, but not on its processor") {
@@ -82,9 +133,10 @@ TEST_CASE("helpers run where the calling thread may, but not on its processor") 
   REQUIRE(sched_getaffinity(0, sizeof callers, &callers) == 0);
   if (CPU_COUNT(&callers) < 2) return;
   reserve_threads(2);
+  Pace pace;
   for (int round = 0; round < 10; ++round) {
     std::atomic<int> helped{0}, elsewhere{0};
-    share_items(2000, 0, 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
+    share_items(load_of(2000, &pace), 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
       std::this_thread::sleep_for(std::chrono::microseconds(20) * (end - begin));
       if (slot == 0) return;
       cpu_set_t own, both;
@@ -116,11 +168,12 @@ TEST_CASE("a forked child has helpers of its own") {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    Pace pace;
     const Work before(200);
-    share_items(200, 0, 3, before);  // alone: none has been reserved here
+    share_items(load_of(200, &pace), 3, before);  // alone: none has been reserved here
     reserve_threads(3);
     const Work after(2000);
-    share_items(2000, 0, 3, after);
+    share_items(load_of(2000, &pace), 3, after);
     _exit(before.every_item_once() && after.every_item_once() && after.most_working > 1 ? 0 : 1);
   }
   int status = -1;

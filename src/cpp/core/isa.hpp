@@ -10,6 +10,7 @@ enum class Isa : unsigned char {
   kAvx512,  // x86-64 with F, BW, VL, VBMI and VNNI of AVX-512 (Intel Ice Lake 2019, AMD Zen 4 2022 and newer)
   kNeon,    // every aarch64
 };
+constexpr int kIsaCount = 4;
 
 constexpr const char* isa_name(Isa isa) {
   constexpr const char* kNames[] = {"scalar", "avx2", "avx512", "neon"};

@@ -17,15 +17,13 @@ namespace handpose {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
 
-// A helper that sleeps takes 20 to 50 us to come, and its cache is cold: each has to save more than that.
-constexpr Seconds kWorthAHelper = std::chrono::microseconds(100);
+// A helper that sleeps takes 20 to 65 us to come, and its cache is cold: each has to save more than that.
+constexpr Pace::Seconds kWorthAHelper = std::chrono::microseconds(80);
 
-// How long the work takes shows in a sample of so small a share. Where it is shorter than kSurelyLong and calls for
-// helpers a second one has to agree: the first finds cold caches, and the system may interrupt it.
-constexpr std::size_t kSamplesPerThread = 64;
-constexpr Seconds kSurelyLong = std::chrono::microseconds(20);
+// Of the calls of a thread that are too small for a helper one in so many is timed, lest a pace grows old. Prime: kinds
+// of work that take turns are timed all.
+constexpr std::uint32_t kTimedOneIn = 61;
 
 // Ranges are short enough, and shorter still towards the end, for all to end at about the same time; but so many times
 // longer than what they overlap.
@@ -35,45 +33,33 @@ constexpr std::size_t kRangesPerThread = 16, kOverlaps = 8;
 // helper looks out for a next call if that before came as soon.
 constexpr Clock::duration kAwake = std::chrono::microseconds(50);
 
-// One call of share_items, on the stack of its thread. What is left of the items are two runs, with samples in between
-// that were done first.
+// One call of share_items, on the stack of its thread.
 struct Job {
   ShareWork work;
   const void* context;
-  std::size_t middle;                // items before the samples
-  std::size_t left;                  // items before and after them
-  std::size_t sampled = 0;           // items of the samples
-  std::size_t most = 1, least = 1;   // items of a range
-  std::size_t parts = 1;             // a range is one of so many parts of what is left, within these
-  std::int32_t wanted = 0;           // helpers that may still join; under the pool's lock
+  std::size_t items;
+  std::size_t most, least;           // items of a range
+  std::size_t parts;                 // a range is one of so many parts of what is left, within these
+  std::int32_t wanted;               // helpers that may still join; under the pool's lock
   std::int32_t slots = 1;            // handed out; under the pool's lock
   Job* after = nullptr;              // under the pool's lock
   Clock::time_point called{};        // when helpers were
-  std::atomic<std::size_t> next{0};  // the first of `left` that nobody has taken
+  std::atomic<std::size_t> next{0};  // the first item that nobody has taken
   std::atomic<std::int32_t> helpers{0};
 
-  Seconds run_sample(std::size_t count) {
-    const Clock::time_point from = Clock::now();
-    work(context, 0, middle + sampled, middle + sampled + count);
-    sampled += count;
-    left -= count;
-    return Clock::now() - from;
-  }
-
-  void run(std::int32_t slot, std::size_t begin, std::size_t end) const {
-    if (begin < middle) work(context, slot, begin, std::min(end, middle));
-    if (end > middle) work(context, slot, std::max(begin, middle) + sampled, end + sampled);
-  }
-
-  void run_ranges(std::int32_t slot) {
+  // Returns how many items it has worked on.
+  std::size_t run_ranges(std::int32_t slot) {
+    std::size_t done = 0;
     std::size_t begin = next;
-    while (begin < left) {
-      const std::size_t items = std::max(std::min((left - begin) / parts, most), least);
-      const std::size_t end = std::min(begin + items, left);
+    while (begin < items) {
+      const std::size_t count = std::max(std::min((items - begin) / parts, most), least);
+      const std::size_t end = std::min(begin + count, items);
       if (!next.compare_exchange_weak(begin, end)) continue;
-      run(slot, begin, end);
+      work(context, slot, begin, end);
+      done += end - begin;
       begin = next;
     }
+    return done;
   }
 };
 
@@ -98,25 +84,30 @@ void keep_off(int processor, Helper* helper) {
 class ThreadPool {
  public:
   void reserve(std::int32_t helpers) {
+    if (started_ >= helpers) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     for (; started_ < helpers; ++started_) start();
   }
 
-  void run(Job* job) {
+  // Learns the pace from what the calling thread does of the work on so many bytes.
+  void run(Job* job, double bytes, Pace* pace) {
     job->called = Clock::now();
     call(add(job));
-    job->run_ranges(0);
+    const Clock::time_point from = Clock::now();
+    const std::size_t done = job->run_ranges(0);
+    const Clock::time_point until = Clock::now();
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       Job** link = &first_;
       while (*link != job) link = &(*link)->after;
       *link = job->after;
     }
-    const Clock::time_point sleep_from = Clock::now() + kAwake;
-    while (job->helpers != 0 && Clock::now() < sleep_from) continue;
-    if (job->helpers == 0) return;
-    std::unique_lock<std::mutex> lock(mutex_);
-    helpers_left_.wait(lock, [job] { return job->helpers == 0; });
+    while (job->helpers != 0 && Clock::now() < until + kAwake) continue;
+    if (job->helpers != 0) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      helpers_left_.wait(lock, [job] { return job->helpers == 0; });
+    }
+    if (done > 0) pace->learn(bytes * static_cast<double>(done) / static_cast<double>(job->items), until - from);
   }
 
  private:
@@ -167,7 +158,7 @@ class ThreadPool {
 
   Job* job_to_join() const {
     Job* job = first_;
-    while (job != nullptr && (job->wanted == 0 || job->next >= job->left)) job = job->after;
+    while (job != nullptr && (job->wanted == 0 || job->next >= job->items)) job = job->after;
     return job;
   }
 
@@ -205,7 +196,7 @@ class ThreadPool {
   std::condition_variable helpers_left_;  // the last of a job has left it
   Job* first_ = nullptr;
   Helper* idle_ = nullptr;
-  std::int32_t started_ = 0;
+  std::atomic<std::int32_t> started_{0};
 };
 
 std::atomic<ThreadPool*> pool{nullptr};
@@ -227,25 +218,31 @@ void reserve_threads(std::int32_t threads) {
   if (threads > 1) make_pool()->reserve(threads - 1);
 }
 
-void share_items(std::size_t items, std::size_t overlap, std::int32_t threads, ShareWork work, const void* context) {
+void Pace::learn(double bytes, Seconds spent) {
+  const double before = per_byte_.load(std::memory_order_relaxed);
+  per_byte_.store(std::min(spent.count() / bytes, 2 * before), std::memory_order_relaxed);
+  const std::int32_t timed = timed_.load(std::memory_order_relaxed);
+  if (timed < kEnough) timed_.store(timed + 1, std::memory_order_relaxed);
+}
+
+void share_items(const Load& load, std::int32_t threads, ShareWork work, const void* context) {
   ThreadPool* const helpers = pool;
-  if (threads < 2 || items < 2 || helpers == nullptr) return work(context, 0, 0, items);
+  if (threads < 2 || load.items < 2 || helpers == nullptr) return work(context, 0, 0, load.items);
+  const double worth = load.pace->of(load.bytes) / kWorthAHelper;
+  if (worth < 1) {
+    thread_local std::uint32_t calls = 0;
+    if (!load.pace->unsure() && ++calls % kTimedOneIn != 0) return work(context, 0, 0, load.items);
+    const Clock::time_point from = Clock::now();
+    work(context, 0, 0, load.items);
+    return load.pace->learn(load.bytes, Clock::now() - from);
+  }
   const auto shares = static_cast<std::size_t>(threads);
-  const std::size_t least = std::max(overlap * kOverlaps, std::size_t{1});
-  const std::size_t wanted = std::max(items / (shares * kSamplesPerThread), (least + 1) / 2);
-  const std::size_t sample = std::min(wanted, std::max(items / 3, std::size_t{1}));  // there may be two
-  Job job{work, context, (items - sample) / 2, items};  // the first items may be all border
-  const auto worth = [&](Seconds spent) {
-    return spent / kWorthAHelper * (static_cast<double>(job.left) / static_cast<double>(sample + overlap));
-  };
-  Seconds spent = job.run_sample(sample);
-  if (spent < kSurelyLong && worth(spent) >= 1) spent = std::min(spent, job.run_sample(sample));
-  job.wanted = static_cast<std::int32_t>(std::min(worth(spent), threads - 1.0));
-  if (job.wanted < 1) return job.run(0, 0, job.left);
-  job.most = overlap == 0 ? items / (shares * kRangesPerThread) : items;
-  job.least = least;
-  job.parts = overlap == 0 ? 2 * shares : shares;  // half as long, or as few ranges as may be
-  helpers->run(&job);
+  Job job{work, context, load.items};
+  job.wanted = static_cast<std::int32_t>(std::min(worth, threads - 1.0));
+  job.most = load.overlap == 0 ? load.items / (shares * kRangesPerThread) : load.items;
+  job.least = std::max(load.overlap * kOverlaps, std::size_t{1});
+  job.parts = load.overlap == 0 ? 2 * shares : shares;  // half as long, or as few ranges as may be
+  helpers->run(&job, load.bytes, load.pace);
 }
 
 }  // namespace handpose

@@ -178,6 +178,19 @@ Decoded decode_map(const KernelTable& kernels, const HeatmapView& map, const Pea
   return result;
 }
 
+// Of every kind of call.
+Pace& pace_of(Isa isa, const PeakParams& params, bool half, bool with_spreads) {
+  static Pace paces[kIsaCount][kPeakMethodCount][2][2];
+  return paces[static_cast<std::size_t>(isa)][static_cast<std::size_t>(params.method)][half ? 1 : 0]
+              [with_spreads ? 1 : 0];
+}
+
+// Where a map is upsampled that is what takes the time.
+double bytes_of(const HeatmapView& map, const PeakParams& params) {
+  if (params.method == PeakMethod::kUpsampledArgmax) return 4.0 * params.upsampled_height * params.upsampled_width;
+  return (map.half ? 2.0 : 4.0) * map.height * map.width;
+}
+
 }  // namespace
 
 void fill_blur(std::int32_t taps, PeakParams* params) {
@@ -199,7 +212,10 @@ void fill_blur(std::int32_t taps, PeakParams* params) {
 
 void heatmap_peaks(const HeatmapStack& stack, const PeakParams& params, float* points, float* scores, float* spreads) {
   const KernelTable& kernels = active_kernels();
-  share_items(stack.batches * stack.maps, 0, params.threads, [&](std::int32_t, std::size_t begin, std::size_t end) {
+  const std::size_t maps = stack.batches * stack.maps;
+  const Load load{maps, 0, static_cast<double>(maps) * bytes_of(stack.first, params),
+                  &pace_of(kernels.isa, params, stack.first.half, spreads != nullptr)};
+  share_items(load, params.threads, [&](std::int32_t, std::size_t begin, std::size_t end) {
     for (std::size_t at = begin; at < end; ++at) {
       HeatmapView map = stack.first;
       map.data += static_cast<std::ptrdiff_t>(at / stack.maps) * stack.batch_pitch_bytes +

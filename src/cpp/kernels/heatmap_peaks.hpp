@@ -8,6 +8,7 @@
 namespace handpose {
 
 enum class PeakMethod : std::uint8_t { kArgmax, kQuarter, kDark, kExpectation, kUpsampledArgmax };
+constexpr int kPeakMethodCount = 5;
 
 // One map of float32, or of float16 where `half` is set; rows packed, any pitch, aligned to the item size.
 struct HeatmapView {

@@ -113,10 +113,7 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
   const std::size_t before = arena->used();
   take_rows(arena, plan);
   plan->thread_bytes = arena->used() - before;
-  for (std::int32_t thread = 1; thread < params.threads; ++thread) {
-    PreprocessPlan other = *plan;
-    take_rows(arena, &other);
-  }
+  arena->take<unsigned char>(plan->thread_bytes, static_cast<std::size_t>(params.threads) - 1);
 }
 
 // The plan for one of the threads that share the rows, with working memory of its own.
@@ -213,15 +210,36 @@ void provide_tables(PreprocessPlan* plan, const KernelTable& kernels, Preprocess
   std::copy(kept->y, kept->y + 2, plan->y);
 }
 
+// Of every kind of call.
+Pace& pace_of(const PreprocessPlan& plan, Isa isa) {
+  static Pace paces[kIsaCount][kFilterCount][2][2];
+  return paces[static_cast<std::size_t>(isa)][static_cast<std::size_t>(plan.params.filter)]
+              [plan.params.image_from_input.axis_aligned() ? 1 : 0][is_yuv(plan.source.format) ? 1 : 0];
+}
+
+// How many samples of a plane lie from the first to the last that outputs read.
+double span_of(const AxisTable& axis) {
+  return axis.begin == axis.end ? 0 : std::abs(axis.start[axis.end - 1] - axis.start[axis.begin]) + axis.taps;
+}
+
+// What the time of a call goes by: about the bytes that it reads and writes, as if all of them were BGR and float32.
+double bytes_of(const PreprocessPlan& plan) {
+  const double written = 12.0 * plan.out.width * plan.out.height;
+  if (!plan.params.image_from_input.axis_aligned()) return 2 * written;
+  const AxisTable &x = plan.x[0], &y = plan.y[0];
+  if (plan.params.filter == Filter::kLinear) return written + 12.0 * (x.end - x.begin) * (y.end - y.begin);
+  return written + 3 * span_of(x) * span_of(y);
+}
+
 // Calls rows(plan, begin, end) for all rows of the output, which threads share.
 template <typename Rows>
-void share_rows(const PreprocessPlan& plan, const Rows& rows) {
+void share_rows(const PreprocessPlan& plan, const KernelTable& kernels, const Rows& rows) {
   // With these filters neighbouring rows of the output take the same rows of the source, which a range sums once.
   const std::size_t overlap = plan.params.filter == Filter::kLinear ? 0 : 1;
-  share_items(static_cast<std::size_t>(plan.out.height), overlap, plan.params.threads,
-              [&](std::int32_t thread, std::size_t begin, std::size_t end) {
-                rows(plan_of_thread(plan, thread), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
-              });
+  const Load load{static_cast<std::size_t>(plan.out.height), overlap, bytes_of(plan), &pace_of(plan, kernels.isa)};
+  share_items(load, plan.params.threads, [&](std::int32_t thread, std::size_t begin, std::size_t end) {
+    rows(plan_of_thread(plan, thread), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
+  });
 }
 
 void preprocess_upright(const PreprocessPlan& plan, const KernelTable& kernels) {
@@ -233,7 +251,7 @@ void preprocess_upright(const PreprocessPlan& plan, const KernelTable& kernels) 
   const bool bordered = top > 0 || bottom < height || columns.begin > 0 || columns.end < width;
   if (bordered) fill_border_row(plan);
   const auto rows = plan.params.filter == Filter::kLinear ? kernels.linear_rows : kernels.taps_rows;
-  share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
+  share_rows(plan, kernels, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
     for (std::int32_t y = begin; bordered && y < end; ++y) {
       copy_border_round(own, y, y >= top && y < bottom ? columns : Columns{width, width});
     }
@@ -303,7 +321,7 @@ void place_rotated_row(const PreprocessPlan& plan, std::int32_t y) {
 void preprocess_rotated(const PreprocessPlan& plan, const KernelTable& kernels) {
   const bool plain = all_plain(plan);
   if (!plain && plan.params.border == Border::kConstant) fill_border_row(plan);
-  share_rows(plan, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
+  share_rows(plan, kernels, [&](const PreprocessPlan& own, std::int32_t begin, std::int32_t end) {
     for (std::int32_t y = begin; y < end; ++y) {
       own.inside[y] = own.plain[y] = {0, own.out.width};
       if (!plain) place_rotated_row(own, y);

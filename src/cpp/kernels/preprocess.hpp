@@ -14,6 +14,7 @@
 namespace handpose {
 
 enum class Filter : std::uint8_t { kLinear, kAntialias, kCubic };
+constexpr int kFilterCount = 3;
 enum class Border : std::uint8_t { kConstant, kReplicate };
 enum class ChannelOrder : std::uint8_t { kRgb, kBgr };
 
