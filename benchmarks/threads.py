@@ -3,12 +3,15 @@
     python benchmarks/threads.py [PATTERN] [--rounds 60]
 
 Each answer by two threads is first compared with that by one, bit by bit. Then every round times all ways of a case,
-in shuffled order. "In a row" are ten calls or more that follow one another, after two that are not timed; "rested" is a
-single call after 3 ms of sleep, as in a program that waits for frames. One thread is timed twice in every round, as if
-it were two ways: "again" is how many times as fast the second is, with the middle half of all rounds behind it, and
-shows what the figures before it are worth. The limit is the time in which two threads, each on a processor of its own,
-read the input (NumPy's maximum) and write the output (its fill), a half each, and do nothing else. "Taken" is the share
-of the processors' time that the host of a virtual machine took, and that other programs did.
+in shuffled order. "In a row" are ten calls or more that follow one another, after 3 ms of them that are not timed;
+"rested" is a single call after 3 ms of sleep, as in a program that waits for frames. One thread is timed twice in every
+round, as if it were two ways: "again" is how many times as fast the second is, with the middle half of all rounds
+behind it, and shows what the figures before it are worth. The limit is the time in which two threads, each on a
+processor of its own, read the input (NumPy's maximum) and write the output (its fill), a half each, and do nothing
+else.
+
+Rounds in which other programs, or the host of a virtual machine, had a tenth of the processors' time are left out, and
+made again, up to twice as many as asked for: "left out" says how many, and what was taken of the ones that count.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -55,10 +58,11 @@ HEATMAPS = [
 ]
 COLUMNS = [
     *("work", "one, us", "two", "times", "again", "rested: one", "two", "times", "again"),
-    *("of the limit of two", "taken"),
+    *("of the limit of two", "left out"),
 ]
 REST_S = 3e-3
 LEAST_CALLS = 10
+MOST_TAKEN, LEAST_ROUNDS = 0.1, 4
 SAMPLE_S, LIMIT_SAMPLE_S = 4e-4, 8e-3  # threads of Python begin and end with some 50 us between them
 #: Of less the limit is that of a core's own caches, which two cores do not share.
 SHARED_BYTES = 4 << 20
@@ -104,9 +108,10 @@ def check(work: Work) -> None:
 
 
 def in_a_row(work: Work, threads: int, calls: int) -> float:
-    """Return microseconds per call, after some that bring the data back into the caches and helpers to the work."""
-    work.call(threads)
-    work.call(threads)
+    """Return microseconds per call, once the data are back in the caches and helpers and clocks awake."""
+    began = time.perf_counter()
+    while time.perf_counter() < began + REST_S:
+        work.call(threads)
     began = time.perf_counter()
     for _ in range(calls):
         work.call(threads)
@@ -144,18 +149,12 @@ def two_at_the_limit(work: Work, calls: int) -> float:
     return (max(ends) - began) / calls * 1e6
 
 
-def processor_times() -> tuple[float, float, float]:
-    """Return the seconds that all processors had, that the host took of them, and that other programs did."""
-    ticks = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=9)[1:9]
-    user, nice, system, idle, waiting, interrupts, soft_interrupts, stolen = (
-        int(tick) / os.sysconf("SC_CLK_TCK") for tick in ticks
-    )
-    busy = user + nice + system + interrupts + soft_interrupts
-    return busy + idle + waiting + stolen, stolen, busy - time.process_time()
-
-
-def ratios(times: dict[str, list[float]], first: str, second: str) -> list[float]:
-    return sorted(a / b for a, b in zip(times[first], times[second]))
+def busy_elsewhere_s() -> float:
+    """Return how long processors have not been for this program: not idle, or kept by the host."""
+    ticks = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=6)
+    idle = (int(ticks[4]) + int(ticks[5])) / os.sysconf("SC_CLK_TCK")
+    of_all = time.monotonic() * (os.cpu_count() or 1)
+    return of_all - idle - time.process_time()
 
 
 def measure(work: Work, rounds: int) -> None:
@@ -167,21 +166,37 @@ def measure(work: Work, rounds: int) -> None:
         ways[f"{name}, rested"] = partial(rested, work, threads)
     if work.read_bytes + work.write_bytes >= SHARED_BYTES:
         ways["limit"] = partial(two_at_the_limit, work, max(1, round(LIMIT_SAMPLE_S / duration_s)))
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    before = processor_times()
-    for _ in range(rounds):
-        for name in random.sample(sorted(ways), len(ways)):
-            times[name].append(ways[name]())
-    spent, stolen, others = (after - first for after, first in zip(processor_times(), before))
-    row = [work.name]
+    kept: list[dict[str, float]] = []
+    taken: list[float] = []
+    tries = 0
+    while len(kept) < rounds and tries < 3 * rounds:
+        tries += 1
+        began, elsewhere = time.monotonic(), busy_elsewhere_s()
+        times = {name: ways[name]() for name in random.sample(sorted(ways), len(ways))}
+        spent = (time.monotonic() - began) * (os.cpu_count() or 1)
+        share = max(busy_elsewhere_s() - elsewhere, 0) / spent
+        if share < MOST_TAKEN:
+            kept.append(times)
+            taken.append(share)
+    print(row_of(work.name, kept, f"{tries - len(kept)}; {100 * fmean(taken or [0]):.1f} %"), flush=True)
+
+
+def row_of(name: str, rounds: list[dict[str, float]], left_out: str) -> str:
+    if len(rounds) < LEAST_ROUNDS:
+        return f"| {name} {'| ' * (len(COLUMNS) - 1)}| {left_out} |"
+
+    def ratios(first: str, second: str) -> list[float]:
+        return sorted(times[first] / times[second] for times in rounds)
+
+    row = [name]
     for rest in ("", ", rested"):
-        row += [f"{median(times[name + rest]):.1f}" for name in ("one", "two")]
-        row.append(f"**{median(ratios(times, f'one{rest}', f'two{rest}')):.2f}**")
-        again = ratios(times, f"one{rest}", f"again{rest}")
-        row.append(f"{median(again):.2f} ({again[rounds // 4]:.2f}-{again[rounds - 1 - rounds // 4]:.2f})")
-    row.append(f"{100 * median(ratios(times, 'limit', 'two')):.0f} %" if "limit" in times else "")
-    row.append(f"{100 * stolen / spent:.1f} + {100 * max(others, 0) / spent:.1f} %")
-    print(f"| {' | '.join(row)} |", flush=True)
+        row += [f"{median(times[way + rest] for times in rounds):.1f}" for way in ("one", "two")]
+        again = ratios(f"one{rest}", f"again{rest}")
+        quarter = len(again) // 4
+        row.append(f"**{median(ratios(f'one{rest}', f'two{rest}')):.2f}**")
+        row.append(f"{median(again):.2f} ({again[quarter]:.2f}-{again[-1 - quarter]:.2f})")
+    row.append(f"{100 * median(ratios('limit', 'two')):.0f} %" if "limit" in rounds[0] else "")
+    return f"| {' | '.join([*row, left_out])} |"
 
 
 def main() -> None:

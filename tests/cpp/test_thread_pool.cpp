@@ -85,6 +85,19 @@ TEST_CASE("helpers come where there is enough to do") {
   CHECK(work.most_working > 1);
 }
 
+TEST_CASE("each thread begins with a part of its own") {
+  reserve_threads(2);
+  Pace pace;
+  std::atomic<std::size_t> first[2] = {{2000}, {2000}};
+  share_items(load_of(2000, &pace), 2, [&](std::int32_t slot, std::size_t begin, std::size_t end) {
+    if (first[slot] == 2000) first[slot] = begin;
+    std::this_thread::sleep_for(std::chrono::microseconds(20) * (end - begin));
+  });
+  CHECK(first[0] == 0);
+  CHECK(first[1] >= 1000);  // the caller may have taken some of them before it came
+  CHECK(first[1] < 2000);
+}
+
 TEST_CASE("no helper comes where the pace says that there is too little to do, until calls have shown that it lasts") {
   reserve_threads(2);
   Pace pace;
@@ -187,13 +200,13 @@ TEST_CASE("preprocess gives the same bits for any number of threads") {
   Random random(31);
   for (int round = 0; round < 60; ++round) {
     const auto format = static_cast<PixelFormat>(random.integer(0, 1) == 0 ? PixelFormat::kBgr24 : PixelFormat::kNv12);
-    const Picture picture(format, random.integer(200, 900), random.integer(200, 700), &random);
+    const Picture picture(format, random.integer(400, 1600), random.integer(300, 1000), &random);
     PreprocessParams params;
     params.filter = static_cast<Filter>(random.integer(0, 2));
     params.yuv = yuv_to_rgb(ColorMatrix::kBt709, ColorRange::kFull);
     TensorView tensor;
-    tensor.height = random.integer(1, 500);
-    tensor.width = random.integer(1, 500);
+    tensor.height = random.integer(1, 900);
+    tensor.width = random.integer(1, 900);
     Affine& a = params.image_from_input;
     a.xx = 1.4 * picture.view().width / tensor.width;
     a.yy = 1.4 * picture.view().height / tensor.height;
@@ -221,12 +234,12 @@ TEST_CASE("preprocess gives the same bits for any number of threads") {
 TEST_CASE("heatmap_peaks gives the same bits for any number of threads") {
   reserve_threads(4);
   Random random(32);
-  std::vector<float> values(std::size_t{6} * 21 * 64 * 64);
+  std::vector<float> values(std::size_t{60} * 21 * 64 * 64);
   for (float& value : values) value = static_cast<float>(random.real(-0.2, 1));
   HeatmapStack stack;
   stack.first = {reinterpret_cast<const std::uint8_t*>(values.data()), 64 * 4, 64, 64, false};
   stack.maps = 21;
-  stack.batches = 6;
+  stack.batches = 60;
   stack.map_pitch_bytes = 64 * 64 * 4;
   stack.batch_pitch_bytes = 21 * stack.map_pitch_bytes;
   for (int method = 0; method < 4; ++method) {
@@ -236,8 +249,8 @@ TEST_CASE("heatmap_peaks gives the same bits for any number of threads") {
     std::vector<float> results[2];
     for (std::vector<float>& result : results) {
       params.threads = &result == results ? 1 : 3;
-      result.resize(6 * 21 * 4);
-      heatmap_peaks(stack, params, result.data(), result.data() + 252, result.data() + 378);
+      result.resize(60 * 21 * 4);
+      heatmap_peaks(stack, params, result.data(), result.data() + 2520, result.data() + 3780);
     }
     CAPTURE(method);
     CHECK(results[0] == results[1]);
