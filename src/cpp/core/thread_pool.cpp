@@ -18,8 +18,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A helper that sleeps takes 20 to 65 us to come, and its cache is cold: each has to save more than that.
+// A helper that sleeps takes 20 to 65 us to come, and its cache is cold: each has to save more than that. Where calls
+// follow one another it is awake but for the first of them.
 constexpr Pace::Seconds kWorthAHelper = std::chrono::microseconds(100);
+constexpr Pace::Seconds kWorthOneAwake = std::chrono::microseconds(60);
 
 // Of the calls of a thread that are too small for a helper one in so many is timed, lest a pace grows old. Prime: kinds
 // of work that take turns are timed all.
@@ -29,8 +31,8 @@ constexpr std::uint32_t kTimedOneIn = 61;
 // longer than what they overlap.
 constexpr std::size_t kRangesPerPart = 16, kOverlaps = 8;
 
-// How long the last helper is awaited without sleeping: going to sleep and waking up take about as long. As long a
-// helper looks out for a next call if that before came as soon.
+// How long the last helper is awaited without sleeping: going to sleep and waking up take about as long. Calls follow
+// one another where they come as soon; as long a helper looks out for a next one.
 constexpr Clock::duration kAwake = std::chrono::microseconds(50);
 
 // Items that one of the threads begins with, and the others go on with when they have done theirs: call by call a
@@ -251,16 +253,21 @@ void Pace::learn(double bytes, Seconds spent) {
 void share_items(const Load& load, std::int32_t threads, ShareWork work, const void* context) {
   ThreadPool* const helpers = pool;
   if (threads < 2 || load.items < 2 || helpers == nullptr) return work(context, 0, 0, load.items);
-  const double worth = load.pace->of(load.bytes) / kWorthAHelper;
-  if (worth < 1) {
-    thread_local std::uint32_t calls = 0;
-    if (!load.pace->unsure() && ++calls % kTimedOneIn != 0) return work(context, 0, 0, load.items);
-    const Clock::time_point from = Clock::now();
+  thread_local std::uint32_t small_calls = 0;
+  thread_local Clock::time_point idle_from{};
+  const Pace::Seconds expected = load.pace->of(load.bytes);
+  const bool small = expected < kWorthOneAwake;
+  if (small && !load.pace->unsure() && ++small_calls % kTimedOneIn != 0) return work(context, 0, 0, load.items);
+  const Clock::time_point from = Clock::now();
+  const double worth = expected / (from < idle_from + kAwake ? kWorthOneAwake : kWorthAHelper);
+  if (small || worth < 1) {
     work(context, 0, 0, load.items);
-    return load.pace->learn(load.bytes, Clock::now() - from);
+    idle_from = Clock::now();
+    return load.pace->learn(load.bytes, idle_from - from);
   }
   Job job(load, static_cast<std::int32_t>(std::min(worth, threads - 1.0)), work, context);
   helpers->run(&job, load.bytes, load.pace);
+  idle_from = Clock::now();
 }
 
 }  // namespace handpose
