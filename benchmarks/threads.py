@@ -6,9 +6,9 @@ Each answer by two threads is first compared with that by one, bit by bit. Then 
 in shuffled order. "In a row" are ten calls or more that follow one another, after 3 ms of them that are not timed;
 "rested" is a single call after 3 ms of sleep, as in a program that waits for frames. One thread is timed twice in every
 round, as if it were two ways: "again" is how many times as fast the second is, with the middle half of all rounds
-behind it, and shows what the figures before it are worth. The limit is the time in which two threads, each on a
-processor of its own, read the input (NumPy's maximum) and write the output (its fill), a half each, and do nothing
-else.
+behind it, and shows what the figures before it are worth. "Apart" is what the machine gives: how many times as many
+calls two threads make, each on a processor of its own and with its own data, than one. The limit is the time in which
+such two threads read the input (NumPy's maximum) and write the output (its fill), a half each, and do nothing else.
 
 Rounds in which other programs, or the host of a virtual machine, had a tenth of the processors' time are left out, and
 made again, up to twice as many as asked for: "left out" says how many, and what was taken of the ones that count.
@@ -58,14 +58,14 @@ HEATMAPS = [
 ]
 COLUMNS = [
     *("work", "one, us", "two", "times", "again", "rested: one", "two", "times", "again"),
-    *("of the limit of two", "left out"),
+    *("apart", "of the limit of two", "left out"),
 ]
 REST_S = 3e-3
 LEAST_CALLS = 10
 MOST_TAKEN, LEAST_ROUNDS = 0.1, 4
 SAMPLE_S, LIMIT_SAMPLE_S = 4e-4, 8e-3  # threads of Python begin and end with some 50 us between them
-#: Of less the limit is that of a core's own caches, which two cores do not share.
-SHARED_BYTES = 4 << 20
+#: What takes one thread less is small: two are not to be slower.
+LARGE_S = 6e-5
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Work:
 
 
 def picture_work(filter: str, size: tuple[int, int], input_size: tuple[int, int]) -> Work:
-    image = scene(*size)
+    image = scene(*size).copy()
     out = np.empty((1, 3, *input_size[::-1]), np.float32)
     rows = min(2 * input_size[1], size[1]) if filter == "linear" else size[1]
     name = f"{filter}, {size[0]}x{size[1]} to {input_size[0]}x{input_size[1]}"
@@ -125,21 +125,20 @@ def rested(work: Work, threads: int) -> float:
     return (time.perf_counter() - began) * 1e6
 
 
-def two_at_the_limit(work: Work, calls: int) -> float:
-    """Return the microseconds in which two threads read and write what `work` does."""
-    processors = sorted(os.sched_getaffinity(0))[:2]
-    start, ends = threading.Barrier(3), []
-    halves = [memory_limit(work.read_bytes // 8 * 4, work.write_bytes // 8 * 4) for _ in processors]
+def at_once(calls: int, *functions: Callable[[], Any]) -> float:
+    """Return the microseconds per call in which threads call each its own function, on a processor of its own."""
+    start, ends = threading.Barrier(len(functions) + 1), []
 
-    def run(processor: int, half: Callable[[], None]) -> None:
+    def run(processor: int, function: Callable[[], Any]) -> None:
         os.sched_setaffinity(0, {processor})  # of this thread
-        half()
+        function()
         start.wait()
         for _ in range(calls):
-            half()
+            function()
         ends.append(time.perf_counter())
 
-    threads = [threading.Thread(target=run, args=pair) for pair in zip(processors, halves)]
+    processors = sorted(os.sched_getaffinity(0))
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(processors, functions)]
     for thread in threads:
         thread.start()
     start.wait()
@@ -157,15 +156,18 @@ def busy_elsewhere_s() -> float:
     return of_all - idle - time.process_time()
 
 
-def measure(work: Work, rounds: int) -> None:
+def measure(work: Work, twin: Work, rounds: int) -> None:
     duration_s = in_a_row(work, 1, 5) / 1e6
     calls = max(LEAST_CALLS, round(SAMPLE_S / duration_s))
     ways: dict[str, Callable[[], float]] = {}
     for name, threads in (("one", 1), ("again", 1), ("two", 2)):
         ways[name] = partial(in_a_row, work, threads, calls)
         ways[f"{name}, rested"] = partial(rested, work, threads)
-    if work.read_bytes + work.write_bytes >= SHARED_BYTES:
-        ways["limit"] = partial(two_at_the_limit, work, max(1, round(LIMIT_SAMPLE_S / duration_s)))
+    if duration_s >= LARGE_S:
+        calls = max(1, round(LIMIT_SAMPLE_S / duration_s))
+        ways["apart"] = partial(at_once, calls, partial(work.call, 1), partial(twin.call, 1))
+        halves = [memory_limit(work.read_bytes // 8 * 4, work.write_bytes // 8 * 4) for _ in range(2)]
+        ways["limit"] = partial(at_once, calls, *halves)
     kept: list[dict[str, float]] = []
     taken: list[float] = []
     tries = 0
@@ -195,7 +197,10 @@ def row_of(name: str, rounds: list[dict[str, float]], left_out: str) -> str:
         quarter = len(again) // 4
         row.append(f"**{median(ratios(f'one{rest}', f'two{rest}')):.2f}**")
         row.append(f"{median(again):.2f} ({again[quarter]:.2f}-{again[-1 - quarter]:.2f})")
-    row.append(f"{100 * median(ratios('limit', 'two')):.0f} %" if "limit" in rounds[0] else "")
+    if "apart" in rounds[0]:
+        row += [f"{2 * median(ratios('one', 'apart')):.2f}", f"{100 * median(ratios('limit', 'two')):.0f} %"]
+    else:
+        row += ["", ""]
     return f"| {' | '.join([*row, left_out])} |"
 
 
@@ -210,7 +215,7 @@ def main() -> None:
         work = make()
         if fnmatchcase(work.name, f"*{options.pattern}*"):
             check(work)
-            measure(work, options.rounds)
+            measure(work, make(), options.rounds)
 
 
 if __name__ == "__main__":

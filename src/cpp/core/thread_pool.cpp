@@ -63,8 +63,7 @@ struct Job {
       Part& part = parts[(slot + i) % shares];
       for (std::size_t begin = part.next; begin < part.end; begin = part.next) {
         const std::size_t left = part.end - begin;
-        const std::size_t share =
-            i == 0 ? left - left / 4 : left / 2;  // of another's, whose thread may be about to come
+        const std::size_t share = i == 0 ? left - left / 4 : left / 2;  // less of another's: its thread may yet come
         const std::size_t end = begin + std::min(std::max(std::min(share, most), least), left);
         if (!part.next.compare_exchange_strong(begin, end)) continue;
         work(context, slot, begin, end);
