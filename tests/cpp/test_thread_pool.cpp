@@ -129,6 +129,25 @@ TEST_CASE("work that turns out to be short is left to the calling thread") {
   CHECK_FALSE(helped);
 }
 
+TEST_CASE("what is too little for a helper after a rest is enough where calls follow one another") {
+  reserve_threads(2);
+  const auto shared = [] {
+    Pace pace;
+    std::atomic<bool> in_parts{false};
+    share_items({1000, 0, 8e6, &pace}, 2, [&](std::int32_t, std::size_t begin, std::size_t end) {  // 80 us, it says
+      if (begin != 0 || end != 1000) in_parts = true;
+    });
+    return in_parts.load();
+  };
+  bool followed = false;
+  for (int round = 0; round < 1000 && !followed; ++round) {  // the system may come between
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CHECK_FALSE(shared());
+    followed = shared();
+  }
+  CHECK(followed);
+}
+
 TEST_CASE("a pace falls at once, rises to twice at most, and is sure after a few calls") {
   Pace pace;
   const Pace::Seconds first = pace.of(1000);
