@@ -247,7 +247,7 @@ void reserve_threads(std::int32_t threads) {
 
 void Pace::learn(double bytes, Seconds spent) {
   const double before = per_byte_.load(std::memory_order_relaxed);
-  per_byte_.store(std::min(spent.count() / bytes, 2 * before), std::memory_order_relaxed);
+  per_byte_.store(std::min(std::max(spent.count() / bytes, kFastest), 2 * before), std::memory_order_relaxed);
   const std::int32_t timed = timed_.load(std::memory_order_relaxed);
   if (timed < kEnough) timed_.store(timed + 1, std::memory_order_relaxed);
 }
