@@ -116,7 +116,8 @@ TEST_CASE("no helper comes where the pace says that there is too little to do, u
 TEST_CASE("work that turns out to be short is left to the calling thread") {
   reserve_threads(2);
   Pace pace;
-  const Load load{1000, 0, 1e9, &pace};  // 10 ms, says the new pace
+  const Load load{1000, 0, 1e6, &pace};
+  while (pace.of(load.bytes) < std::chrono::milliseconds(10)) pace.learn(load.bytes, std::chrono::seconds(1));
   for (int call = 0; call < 100; ++call) {
     share_items(load, 2, [](std::int32_t, std::size_t, std::size_t) {});
     if (pace.of(load.bytes) < std::chrono::microseconds(50)) break;
@@ -148,14 +149,18 @@ TEST_CASE("what is too little for a helper after a rest is enough where calls fo
   CHECK(followed);
 }
 
-TEST_CASE("a pace falls at once, rises to twice at most, and is sure after a few calls") {
+TEST_CASE("a pace falls at once but never to nothing, rises to twice at most, and is sure after a few calls") {
   Pace pace;
   const Pace::Seconds first = pace.of(1000);
   CHECK(pace.unsure());
   pace.learn(1000, std::chrono::seconds(1));
   CHECK(pace.of(1000) == 2 * first);
-  pace.learn(2000, first);
-  CHECK(pace.of(1000) == first / 2);
+  pace.learn(1000, std::chrono::seconds(1));
+  CHECK(pace.of(1000) == 4 * first);
+  pace.learn(1000, 2 * first);
+  CHECK(pace.of(1000) == 2 * first);
+  pace.learn(1000, Pace::Seconds(0));  // as clocks say that tick seldom
+  CHECK(pace.of(1000) == first);
   for (int i = 0; i < 20; ++i) pace.learn(1000, first);
   CHECK_FALSE(pace.unsure());
 }
