@@ -210,6 +210,10 @@ struct Avx512Taps : Avx512 {
     const unsigned char* weights = strands.weights;
     const std::ptrdiff_t strand_bytes = std::ptrdiff_t{strands.steps} * step_weight_bytes(kApart);
     const auto next_strand = [&] {
+      if (add.ahead != 0) {
+        fetch_ahead(add, *offset);
+        if (kWide) fetch_ahead(add, *offset + 64);
+      }
       const FourSums sums =
           sum_strand<kApart, kWide, kSteps, kWindowSteps>(add, strands, *offset, places, weights, step_bytes, half);
       ++offset;
