@@ -5,8 +5,8 @@
 
 Installs the peer into an environment of its own, runs all cases of both in turn as processes of their own, checks that
 their joints agree, and prints frames per second, CPU time and peak memory. The share is that of the frames per second
-which the CPU time allows: the machine's cores by CPU seconds per frame. Loading the networks is not timed, opening the
-video is.
+which the CPU time allows: the machine's cores by CPU seconds per frame. Importing packages and loading the networks is
+not timed, opening the video is.
 Ours are the networks as published, run by LiteRT, or with --exported those in the folders PREFIX-lite and PREFIX-full,
 made by `handpose-native export hands-lite -o PREFIX-lite` and so on, run by ONNX Runtime.
 Nothing is written, or with --mp4 the drawn video by both: ours as H.264, the peer's by cv2.VideoWriter as mp4v, as its
@@ -37,6 +37,8 @@ AGREEMENT_PX = 1.0
 
 
 def ours(options: argparse.Namespace) -> Iterator[list[np.ndarray]]:
+    import av  # noqa: F401  (else it is imported when the video is opened)
+
     import handpose_native as hp
 
     networks = f"hands-{options.networks}" if options.exported is None else f"{options.exported}-{options.networks}"

@@ -14,6 +14,7 @@ from .arguments import check_arguments, image_index, image_info, other_info
 from .base import Backend, TensorInfo
 from .runs import SlotRuns
 from .stderr_lines import dropped_from_stderr
+from .worker_threads import WorkerThreads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,12 +156,13 @@ class LiteRtBackend(Backend):
         self._threads = threads or _default_threads()
         self._moved = False
         self.metadata = {}
-        interpreters = [self._load() for _ in range(slots)]
-        self.inputs = self._describe_inputs(interpreters[0], input_layout, input_hw, image_input)
-        self._slots = [self._make_slot(interpreter) for interpreter in interpreters]
+        with WorkerThreads() as workers:
+            interpreters = [self._load() for _ in range(slots)]
+            self.inputs = self._describe_inputs(interpreters[0], input_layout, input_hw, image_input)
+            self._slots = [self._make_slot(interpreter) for interpreter in interpreters]
         self.outputs = self._describe_outputs(self._slots[0])
         self.device = f"CPU, ai-edge-litert {_runtime_version()}, threads={self._threads}"
-        self._runs = SlotRuns(slots, "litert")
+        self._runs = SlotRuns(slots, "litert", workers)
 
     def _load(self) -> Any:
         interpreter_class = _import_interpreter()

@@ -11,6 +11,7 @@ from ..errors import ModelError, missing_dependency
 from .arguments import check_arguments, image_index, image_info, other_info
 from .base import Backend, HostBuffer, TensorInfo
 from .runs import SlotRuns
+from .worker_threads import WorkerThreads
 
 if TYPE_CHECKING:
     import os
@@ -105,7 +106,8 @@ class OnnxRuntimeBackend(Backend):
         check_arguments(type(self).__name__, threads, input_layout)
         file = Path(path)
         self._file = file
-        self._session = _load(file, threads, eager)
+        with WorkerThreads() as workers:
+            self._session = _load(file, threads, eager)
         declared = self._session.get_inputs()
         if not declared:
             raise ModelError(f"{file}: the model has no input")
@@ -121,7 +123,7 @@ class OnnxRuntimeBackend(Backend):
         self.metadata = dict(meta.custom_metadata_map)
         self.device = f"CPU, {_describe_runtime()}" + ("" if threads is None else f", threads={threads}")
         self._slots = [self._make_slot() for _ in range(slots)]
-        self._runs = SlotRuns(slots, "onnxruntime")
+        self._runs = SlotRuns(slots, "onnxruntime", workers)
 
     def _try_out(self) -> tuple[TensorInfo, ...]:
         declared = self._session.get_outputs()

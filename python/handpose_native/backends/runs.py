@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from .worker_threads import WorkerThreads
+
 __all__ = ["SlotRuns"]
 
 
@@ -20,6 +22,8 @@ class SlotRuns:
     slots : int
     name : str
         Of the worker thread, for debuggers.
+    threads : WorkerThreads
+        Those of the runtime, which are kept off the processor of the caller where it is what they work for.
 
     Notes
     -----
@@ -28,9 +32,10 @@ class SlotRuns:
     next one; what it runs should release the GIL. One worker only, because a run already uses all threads of the model.
     """
 
-    def __init__(self, slots: int, name: str) -> None:
+    def __init__(self, slots: int, name: str, threads: WorkerThreads) -> None:
         self._runs: dict[int, Future[None]] = {}
         self._failure: Exception | None = None
+        self._threads = threads
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=name) if slots > 1 else None
 
     def start(self, slot: int, run: Callable[[int], None]) -> None:
@@ -38,6 +43,7 @@ class SlotRuns:
         if self._worker is not None:
             self._runs[slot] = self._worker.submit(run, slot)
             return
+        self._threads.keep_off_this_processor()
         try:
             run(slot)
         except Exception as error:
