@@ -1,5 +1,6 @@
 // The sums over a map, sixteen pixels at a time; the same operations in the same order as in heatmap_peaks_scalar.cpp.
-// A level includes its Lanes (kLanes floats), LaneBits and Half16, defines HANDPOSE_LEVEL and includes this.
+// A level includes its Lanes (kLanes floats), LaneBits and Half16, defines HANDPOSE_LEVEL and includes this;
+// first_moments follows in heatmap_peaks_vector.hpp or is its own.
 #pragma once
 
 #include "levels.hpp"
@@ -146,10 +147,6 @@ SecondMoments second_moments_of(const HeatmapView& map, std::int32_t center_x, s
 }
 
 }  // namespace
-
-FirstMoments first_moments(const HeatmapView& map) {
-  return map.half ? first_moments_of<std::uint16_t>(map) : first_moments_of<float>(map);
-}
 
 SecondMoments second_moments(const HeatmapView& map, std::int32_t center_x, std::int32_t center_y) {
   return map.half ? second_moments_of<std::uint16_t>(map, center_x, center_y)

@@ -1,4 +1,4 @@
-// The sums over a map with 512 bits; the rest of heatmap_peaks is that of AVX2, which is as fast as memory.
+// Sums over a map with 512 bits; the rest of heatmap_peaks is that of AVX2, which is as fast as memory.
 #include "float8_avx2.hpp"
 
 namespace handpose {
@@ -44,3 +44,14 @@ inline bool any_nan(LaneBits a) { return any_nan(larger(bits_of(low8(lanes_of(a)
 
 #define HANDPOSE_LEVEL avx512
 #include "heatmap_moments_vector.hpp"
+
+namespace handpose {
+namespace avx512 {
+
+// Of float32 AVX2 waits for memory too.
+FirstMoments first_moments(const HeatmapView& map) {
+  return map.half ? first_moments_of<std::uint16_t>(map) : avx2::first_moments(map);
+}
+
+}  // namespace avx512
+}  // namespace handpose

@@ -195,6 +195,10 @@ MapPeak find_peak(const HeatmapView& map) {
   return map.half ? find_peak_of<std::uint16_t>(map) : find_peak_of<float>(map);
 }
 
+FirstMoments first_moments(const HeatmapView& map) {
+  return map.half ? first_moments_of<std::uint16_t>(map) : first_moments_of<float>(map);
+}
+
 void blur_around(const HeatmapView& map, const MapPeak& peak, const PeakParams& params, BlurredPatch* patch) {
   return map.half ? blur_around_of<std::uint16_t>(map, peak, params, patch)
                   : blur_around_of<float>(map, peak, params, patch);

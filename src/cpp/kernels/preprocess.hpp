@@ -82,6 +82,7 @@ struct AxisTable {
   // close. offsets[i] of all outputs of a group is where bytes are loaded from a row, that of a group of 1 its own
   // first tap. shifts[i] is how far on from there the first tap of output i lies.
   std::int32_t group;
+  std::int32_t group_bytes;  // loaded for each group
   std::int32_t* offsets;
   std::uint8_t* shifts;
   unsigned char* shuffles;  // kShuffleBytes per output, for what a level makes of the shifts

@@ -1,35 +1,43 @@
 // The rows of preprocess with AVX-512: F, BW, VL, VBMI and VNNI (Intel Ice Lake 2019, AMD Zen 4 2022 and newer).
+#include "preprocess_avx2.hpp"
 #include "preprocess_avx512_taps.hpp"
 
 namespace handpose {
 namespace avx512 {
 namespace {
 
-// Of three channels AVX2 is as fast wherever one load does not hold the taps of four outputs; its own groups are fewer.
-bool left_to_avx2(const PreprocessPlan& plan) {
-  return plan.source.planes[0].channels == 3 && plan.x[0].group < Avx512::least_group(3);
+// AVX2 is as fast unless loads of four times as many bytes hold the taps of four times as many outputs.
+bool groups_pay(const PreprocessPlan& plan) {
+  const int channels = plan.source.planes[0].channels;
+  return group_of<Avx512>(plan.x[0], channels) >= 4 * group_of<Avx2>(plan.x[0], channels);
+}
+
+// So is it of a single step for each sum where a vector has no more than three outputs of three channels.
+bool strands_pay(const PreprocessPlan& plan) {
+  const TapStrands& strands = plan.x[0].strands;
+  return plan.source.planes[0].channels != 3 || strands.steps > 1 || vector_outputs(strands) > 3;
 }
 
 }  // namespace
 
 void prepare_linear(PreprocessPlan* plan) {
+  if (!groups_pay(*plan)) return avx2::prepare_linear(plan);
   prepare_linear_of<Avx512>(plan);
-  if (left_to_avx2(*plan)) avx2::prepare_linear(plan);
 }
 
-void prepare_taps(PreprocessPlan* plan) { prepare_taps_of<Avx512Taps>(plan); }
+void prepare_taps(PreprocessPlan* plan) {
+  prepare_taps_of<Avx512Taps>(plan);
+  if (!strands_pay(*plan)) avx2::prepare_taps(plan);
+}
 
 void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  if (left_to_avx2(plan)) return avx2::linear_rows(plan, begin, end);
+  if (plan.x[0].group_bytes < Avx512::kLoadBytes) return avx2::linear_rows(plan, begin, end);
   linear_rows_of<Avx512>(plan, begin, end);
 }
 
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  if (plan.x[0].strands.window_bytes < Avx512Taps::kLeastWindow) return avx2::taps_rows(plan, begin, end);
   taps_rows_of<Avx512Taps>(plan, begin, end);
-}
-
-void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  rotated_rows_of<Avx512>(plan, begin, end);
 }
 
 }  // namespace avx512

@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "preprocess_rotated.hpp"
+#include "preprocess_bilinear.hpp"
 
 namespace handpose {
 namespace {
@@ -13,7 +13,6 @@ struct Avx512 {
   using Int = __m512i;
   using Offsets = const std::int32_t*;  // of the taps of outputs that have places of their own
   static constexpr std::int32_t kBlock = 16;
-  static constexpr std::int32_t kBlocksLocated = 64 / kBlock;  // at a time, with rotation
 
   // The four taps of an output and channel, a byte each, make one of the 16 numbers of a register: as many outputs as
   // fill one, of 3 channels up to a quarter less, come from one load of each row, or from up to four.
@@ -29,15 +28,7 @@ struct Avx512 {
   static Int load_pairs(const std::int16_t* pairs) { return _mm512_loadu_si512(pairs); }
 
   static Float to_float(Int value) { return _mm512_cvtepi32_ps(value); }
-  static Int all_ints(std::int32_t value) { return _mm512_set1_epi32(value); }
-  static Int load_ints(const std::int32_t* from) { return _mm512_loadu_si512(from); }
-  static void store_ints(Int value, std::int32_t* to) { _mm512_storeu_si512(to, value); }
-  static void store_offsets(Int value, std::int32_t* to) { store_ints(value, to); }
   static Offsets load_offsets(const std::int32_t* from) { return from; }
-  static Int clamp_ints(Int value, std::int32_t most) {
-    return _mm512_min_epi32(_mm512_max_epi32(value, _mm512_setzero_si512()), _mm512_set1_epi32(most));
-  }
-  static Int add_ints(Int a, Int b) { return _mm512_add_epi32(a, b); }
 
   // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
   // zero; integers keep the floating-point units free.
@@ -50,26 +41,6 @@ struct Avx512 {
   static Int all_words(std::int16_t word) { return _mm512_set1_epi16(word); }
   static Int scale_pairs(Int pairs, Int share) { return _mm512_mulhrs_epi16(pairs, share); }
   static Int subtract_pairs(Int a, Int b) { return _mm512_sub_epi16(a, b); }
-
-  // From positions, whose fractions are the lower words and whose samples the upper ones: the weights across, the
-  // shares of the second row, the offsets.
-  static Int second_weights(Int across) {
-    const Int second = _mm512_and_si512(_mm512_slli_epi32(across, 16 - kDropAcross), _mm512_set1_epi32(0x3fff << 16));
-    return _mm512_or_si512(second, _mm512_sub_epi32(_mm512_set1_epi32(1 << 14), _mm512_srli_epi32(second, 16)));
-  }
-  static Int second_shares(Int down) {
-    const Int twice = _mm512_shuffle_epi8(
-        down, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13)));
-    return _mm512_srli_epi16(twice, kDropDown);
-  }
-  template <int kChannels>
-  static Int offsets(Int across, Int down, std::int32_t pitch) {
-    const Int column = _mm512_srli_epi32(across, kPositionBits), row = _mm512_srli_epi32(down, kPositionBits);
-    const Int bytes = kChannels == 1   ? column
-                      : kChannels == 2 ? _mm512_add_epi32(column, column)
-                                       : _mm512_add_epi32(column, _mm512_add_epi32(column, column));
-    return _mm512_add_epi32(_mm512_mullo_epi32(row, _mm512_set1_epi32(pitch)), bytes);
-  }
 
   static void store_float(Float value, unsigned char* to) { _mm512_storeu_ps(to, value); }
 
@@ -173,16 +144,6 @@ struct Avx512 {
   HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, Offsets at,
                                            const BlockWeights<Avx512>& w, Int* components) {
     const ByteWeights weights = byte_weights(w);
-    if (kChannels == 1) {
-      const Int taps = from_quarters(load_four(row0, row1, at), load_four(row0, row1, at + 4),
-                                     load_four(row0, row1, at + 8), load_four(row0, row1, at + 12));
-      // Both first taps, both second taps.
-      components[0] =
-          blend(_mm512_shuffle_epi8(
-                    taps, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15))),
-                weights);
-      return;
-    }
     // Bytes of eight outputs: channels 0 and 1, and twice the last channel.
     const Int two = apart_shuffle<kChannels>(0, 1), last = apart_shuffle<kChannels>(kChannels - 1, kChannels - 1);
     const Int first0 = load_eight(row0, at), first1 = load_eight(row1, at);
@@ -190,7 +151,7 @@ struct Avx512 {
     const Int low = _mm512_permutex2var_epi8(first0, two, first1);
     const Int high = _mm512_permutex2var_epi8(second0, two, second1);
     components[0] = blend(_mm512_shuffle_i64x2(low, high, 0x44), weights);
-    components[1] = blend(_mm512_shuffle_i64x2(low, high, 0xee), weights);
+    if (kChannels > 1) components[1] = blend(_mm512_shuffle_i64x2(low, high, 0xee), weights);
     if (kChannels == 3) {
       components[2] = blend(_mm512_mask_blend_epi64(0xf0, _mm512_permutex2var_epi8(first0, last, first1),
                                                     _mm512_permutex2var_epi8(second0, last, second1)),
@@ -269,23 +230,6 @@ struct Avx512 {
       return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(first), reinterpret_cast<const __m64*>(row + at[i + 1])));
     };
     return from_quarters(two(0), two(2), two(4), two(6));
-  }
-
-  // The taps of four outputs in one channel: two bytes of each row.
-  HANDPOSE_INLINE static __m128i load_four(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at) {
-    const auto pair = [](const std::uint8_t* from) {
-      std::uint16_t taps = 0;
-      std::memcpy(&taps, from, sizeof taps);
-      return static_cast<int>(taps);
-    };
-    __m128i taps = _mm_cvtsi32_si128(pair(row0 + at[0]));
-    taps = _mm_insert_epi16(taps, pair(row1 + at[0]), 1);
-    taps = _mm_insert_epi16(taps, pair(row0 + at[1]), 2);
-    taps = _mm_insert_epi16(taps, pair(row1 + at[1]), 3);
-    taps = _mm_insert_epi16(taps, pair(row0 + at[2]), 4);
-    taps = _mm_insert_epi16(taps, pair(row1 + at[2]), 5);
-    taps = _mm_insert_epi16(taps, pair(row0 + at[3]), 6);
-    return _mm_insert_epi16(taps, pair(row1 + at[3]), 7);
   }
 
   static __m256i halves(Float value) { return _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT); }

@@ -219,6 +219,9 @@ struct Avx512Taps : Avx512 {
     };
     const __m512i rounding = _mm512_set1_epi32(1 << (add.to->shift - 1));
     for (std::ptrdiff_t at = 0; at < std::ptrdiff_t{add.to->vectors} * kLanes; at += kLanes) {
+      // About as many cache lines as the taps of a vector begin in.
+      constexpr int kLines = kParts + (kWide ? 1 : 0);
+      for (int i = 0; add.ahead != 0 && i < kLines; ++i) fetch_ahead(add, *offset + 64 * i);
       FourSums sums = next_strand();
       if (kParts == 2) sums = add_parts<kApart ? Parts::kPairs : Parts::kHalves>(sums, next_strand());
       if (kParts == 4) {

@@ -149,11 +149,16 @@ void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* ta
   pad_axis(table);
 }
 
-void fill_offsets(std::int32_t channels, std::int32_t most, std::int32_t least, std::int32_t bytes, AxisTable* table) {
-  if (table->begin == table->end) return;
+std::int32_t fitting_group(const AxisTable& table, std::int32_t channels, std::int32_t most, std::int32_t least,
+                           std::int32_t bytes) {
   std::int32_t group = most;
-  while (group > 1 && !group_fits(*table, channels, bytes, group)) group = group > least ? group / 2 : 1;
-  table->group = group;
+  while (group > 1 && !group_fits(table, channels, bytes, group)) group = group > least ? group / 2 : 1;
+  return group;
+}
+
+void fill_offsets(std::int32_t channels, AxisTable* table) {
+  if (table->begin == table->end) return;
+  const std::int32_t group = table->group;
   for (std::int32_t i = table->begin; i + group <= table->end + kMostBlock; i += group) {
     // A falling axis has the last tap lowest.
     const std::int32_t lower = std::min(table->start[i], table->start[i + group - 1]) * channels;

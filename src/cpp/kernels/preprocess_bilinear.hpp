@@ -227,12 +227,20 @@ struct LinearRows {
   static constexpr int fewer(int channels, int group) { return group > V::least_group(channels) ? group / 2 : 1; }
 };
 
+// Of the x axis of a plane with so many channels.
+template <typename V>
+std::int32_t group_of(const AxisTable& axis, int channels) {
+  return fitting_group(axis, channels, V::most_group(channels), V::least_group(channels), V::kLoadBytes);
+}
+
 template <typename V>
 void prepare_linear_of(PreprocessPlan* plan) {
   for (int table = 0; table < (is_yuv(plan->source.format) ? 2 : 1); ++table) {
     AxisTable& axis = plan->x[table];
     const int channels = plan->source.planes[table].channels;
-    fill_offsets(channels, V::most_group(channels), V::least_group(channels), V::kLoadBytes, &axis);
+    axis.group = group_of<V>(axis, channels);
+    axis.group_bytes = V::kLoadBytes;
+    fill_offsets(channels, &axis);
     if (axis.group == 1) continue;
     unsigned char* shuffles = axis.shuffles;
     for (std::int32_t x = axis.begin; x < axis.end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {

@@ -34,6 +34,7 @@ struct ActiveRow {
 // Rows of a plane and the rows of the output that they are part of.
 struct RowsToAdd {
   const std::uint8_t* rows[kRowsAtOnce];
+  std::ptrdiff_t ahead;  // bytes to the rows that come after these, 0 where they need not be fetched
   std::int32_t channels;
   std::int32_t drop;       // a sum along a row >> drop is in 1/64 grey level
   std::int16_t* row_sums;  // memory for these, kRowsAtOnce times V::kLanes for each vector
@@ -43,6 +44,25 @@ struct RowsToAdd {
   std::int32_t count;
   ActiveRow active[kMostActive];
 };
+
+// Whether a picture is so large that caches seldom keep it from one call to the next. Then "antialias" fetches what
+// comes next; smaller pictures, and "cubic" with less to do for each row, would lose by it.
+inline bool is_large(const ImageView& source) {
+  std::ptrdiff_t bytes = 0;
+  for (int i = 0; i < plane_count(source.format); ++i) {
+    bytes += std::abs(source.planes[i].pitch_bytes) * source.planes[i].height;
+  }
+  return bytes > 4 << 20;
+}
+
+// Fetches what is at an offset from the start of each of the rows that come next, too long for the CPU to foresee them.
+HANDPOSE_INLINE void fetch_ahead(const RowsToAdd& add, std::int32_t offset) {
+  // As a number, because it may lie outside the plane, where fetching does nothing.
+  const auto ahead = static_cast<std::uintptr_t>(add.ahead + offset);
+  for (const std::uint8_t* row : add.rows) {
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(row) + ahead));
+  }
+}
 
 // Adds the sums along rows to a row of the output: of the first two rows, the last two or, with 3, all.
 template <typename V, int kPairs>
@@ -96,7 +116,8 @@ class PlaneSums {
         edge_rows_(plan.edge_rows),
         begin_(begin),
         end_(end),
-        rising_(rows_rise(plan)) {
+        rising_(rows_rise(plan)),
+        fetches_(plan.params.filter == Filter::kAntialias && is_large(plan.source)) {
     to_.vectors = vector_count(x_axis_);
     to_.shift = y_axis_.bits + 6;
     to_.order = sample_order<V>(x_axis_.strands, plane_.channels);
@@ -119,9 +140,14 @@ class PlaneSums {
     return sums_ + static_cast<std::ptrdiff_t>(i % slots_) * to_.vectors * V::kLanes;
   }
 
+  // The first of the rows of the plane to add next for output row number i and those after it.
+  std::int32_t next_rows(std::int32_t i) const {
+    return i < end_ - begin_ && first_row(i) > next_row_ ? first_row(i) : next_row_;
+  }
+
   // The next rows of the plane, for output row number i and those after it. Whether that has completed the former.
   bool add_rows(std::int32_t i) {
-    const std::int32_t first = next_row_ < first_row(i) ? first_row(i) : next_row_;
+    const std::int32_t first = next_rows(i);
     next_row_ = first + kRowsAtOnce;
     RowsToAdd add;
     for (std::int32_t k = 0; k < kRowsAtOnce; ++k) {
@@ -133,6 +159,8 @@ class PlaneSums {
     add.to = &to_;
     add.complete = next_row_ >= first_row(i) + y_axis_.taps;
     add.begun = next_output_ < i ? 0 : next_output_ - i;
+    const std::int32_t then = next_rows(add.complete ? i + 1 : i);
+    add.ahead = fetches_ ? (then - first) * plane_.pitch_bytes : 0;
     add.count = 0;
     for (; i < end_ - begin_ && first_row(i) < next_row_; ++i, ++add.count) {
       add.active[add.count].sums = sums_of(i);
@@ -166,6 +194,7 @@ class PlaneSums {
   std::uint8_t* edge_rows_;
   std::int32_t begin_, end_;
   bool rising_;
+  bool fetches_;
   SampleRow to_;
   std::int32_t slots_;            // so many output rows have sums of their own
   std::int32_t next_row_ = 0;     // rows of the plane before this one have been added
