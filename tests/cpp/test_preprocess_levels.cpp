@@ -115,6 +115,35 @@ TEST_CASE("preprocess gives the same bits on every level: sizes round the widths
 
 TEST_CASE("preprocess gives the same bits on every level: larger pictures") { compare(12, 600, 300); }
 
+// Where the taps of an output lie in a window of AVX-512 and that of its neighbour, and where they just do not.
+TEST_CASE("preprocess gives the same bits on every level: reductions by 5 to 20 from three bytes") {
+  std::size_t count = 0;
+  const KernelTable* const levels = supported_kernels(&count);
+  Random random(15);
+  for (int round = 0; round < 1500; ++round) {
+    const std::int32_t width = random.integer(1, 40);
+    const Picture picture(random.integer(0, 1) == 0 ? PixelFormat::kBgr24 : PixelFormat::kRgb24,
+                          random.integer(width * 5, width * 20), random.integer(1, 40), &random);
+    Case c = random_case(&random, picture.view(), 20);
+    c.tensor.width = width;
+    c.params.filter = random.integer(0, 1) == 0 ? Filter::kAntialias : Filter::kCubic;
+    Affine& a = c.params.image_from_input;
+    a.xy = a.yx = 0;
+    a.xx = random.integer(0, 1) == 0   ? static_cast<double>(picture.view().width) / width
+           : random.integer(0, 1) == 0 ? random.real(5, 20)
+                                       : random.integer(5, 20);
+    if (random.integer(0, 2) == 0) a.x0 = 0;
+    const std::vector<std::uint8_t> expected = run(levels[0], picture.view(), c);
+    for (std::size_t i = 1; i < count; ++i) {
+      CAPTURE(round);
+      CAPTURE(a.xx);
+      CAPTURE(isa_name(levels[i].isa));
+      CHECK(run(levels[i], picture.view(), c) == expected);
+    }
+  }
+  activate_kernels(levels[count - 1]);
+}
+
 // Wider than positions that 32 bits hold before they are clamped, and narrower, with steps of thousands of pixels.
 TEST_CASE("rotated regions of wide pictures give the same bits on every level") {
   std::size_t count = 0;

@@ -57,9 +57,10 @@ struct TapStrands {
   std::int32_t steps;         // of a strand
   std::int32_t window_steps;  // so many of them take their taps from one window
   std::int32_t window_bytes;  // loaded for each window
+  bool chained;               // the second window of each strand is the first of the next one
   std::int32_t reach;         // no load reaches further than this from the start of a row, in bytes
-  std::int32_t* offsets;      // of each strand: its first window, in bytes from the start of a row
-  unsigned char* places;      // of each strand, kPlacesBytes: where in a window its taps are
+  std::int32_t* offsets;      // of each strand: its first window, in bytes from the start of a row; chained: one more
+  unsigned char* places;      // of each strand, kPlacesBytes: where in a window its taps are; chained: of all
   unsigned char* weights;     // of each step of each strand
 };
 

@@ -11,6 +11,7 @@ struct Avx2Taps : Avx2 {
   static constexpr std::int32_t kLanes = 8, kLaneTaps = 2, kMostParts = 8, kMostSteps = 1;
   static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;  // loaded into both halves of a vector
   static constexpr std::int32_t kChannelLanes = 0;
+  static constexpr std::int32_t kChainTaps = 0;
   static constexpr std::int32_t kStepBytes = 32;
   static constexpr std::int32_t step_weight_bytes(const TapStrands&) { return kStepBytes; }
 

@@ -12,6 +12,8 @@ struct Avx512Taps : Avx512 {
   static constexpr std::int32_t kLanes = 16, kLaneTaps = 4, kMostParts = 4, kMostSteps = 32;
   static constexpr std::int32_t kLeastWindow = 64, kMostWindow = 128;
   static constexpr std::int32_t kChannelLanes = 4;
+  // Of a window of chained strands; of the sums, so that what rounds them is a multiple of 256.
+  static constexpr std::int32_t kChainTaps = 16, kLeastChainBits = 15;
   static constexpr std::int32_t step_weight_bytes(bool apart) { return apart ? 32 : 128; }
   static constexpr std::int32_t step_weight_bytes(const TapStrands& strands) {
     return step_weight_bytes(strands.apart);
@@ -191,6 +193,7 @@ struct Avx512Taps : Avx512 {
                          : add_rows_of<kParts, kApart, true, 0, 0>;
   }
   static AddRows choose_apart(const TapStrands& strands) {
+    if (strands.chained) return add_chained_rows;
     return strands.parts == 1   ? choose_steps<1, true>(strands)
            : strands.parts == 2 ? choose_steps<2, true>(strands)
                                 : choose_steps<4, true>(strands);
@@ -230,19 +233,76 @@ struct Avx512Taps : Avx512 {
         const FourSums third = next_strand(), others = add_parts<kFirst>(third, next_strand());
         sums = add_parts<kApart ? Parts::kPairs : Parts::kQuarters>(sums, others);
       }
-      // In 1/64 grey level; those of two rows in a lane, as words.
-      const auto pair = [&](__m512i first, __m512i second) {
-        return _mm512_mask_mov_epi16(_mm512_sll_epi32(second, up), 0x55555555, _mm512_sra_epi32(first, down));
-      };
-      const __m512i above = pair(sums.of[0], sums.of[1]), below = pair(sums.of[2], sums.of[3]);
-      const auto add_to = [&](const ActiveRow& row, __m512i sum) {
-        add_words(&sum, above, row.weights);
-        add_words(&sum, below, row.weights + 2);
-        _mm512_store_si512(row.sums + at, sum);
-      };
-      std::int32_t i = 0;
-      for (; i < add.begun; ++i) add_to(add.active[i], _mm512_load_si512(add.active[i].sums + at));
-      for (; i < add.count; ++i) add_to(add.active[i], rounding);
+      add_down(add, sums, at, down, up, rounding);
+    }
+  }
+
+  // Adds the sums along four rows to the rows of the output.
+  HANDPOSE_INLINE static void add_down(const RowsToAdd& add, const FourSums& sums, std::ptrdiff_t at, __m128i down,
+                                       __m128i up, __m512i rounding) {
+    // In 1/64 grey level; those of two rows in a lane, as words.
+    const auto pair = [&](__m512i first, __m512i second) {
+      return _mm512_mask_mov_epi16(_mm512_sll_epi32(second, up), 0x55555555, _mm512_sra_epi32(first, down));
+    };
+    const __m512i above = pair(sums.of[0], sums.of[1]), below = pair(sums.of[2], sums.of[3]);
+    const auto add_to = [&](const ActiveRow& row, __m512i sum) {
+      add_words(&sum, above, row.weights);
+      add_words(&sum, below, row.weights + 2);
+      _mm512_store_si512(row.sums + at, sum);
+    };
+    std::int32_t i = 0;
+    for (; i < add.begun; ++i) add_to(add.active[i], _mm512_load_si512(add.active[i].sums + at));
+    for (; i < add.count; ++i) add_to(add.active[i], rounding);
+  }
+
+  // Along one row a chained strand, from the window of its output, which becomes that of the next one. `rounding` is in
+  // 256s.
+  struct ChainedWeights {
+    __m512i coarse[2], fine[2];
+  };
+  HANDPOSE_INLINE static __m512i sum_chained(const std::uint8_t* from, __m512i places, const ChainedWeights& weights,
+                                             __m512i rounding, __m512i* window) {
+    const __m512i next = _mm512_permutexvar_epi8(places, _mm512_loadu_si512(from));
+    __m512i sum = rounding;
+    add_bytes(&sum, *window, weights.coarse[0]);
+    add_bytes(&sum, next, weights.coarse[1]);
+    sum = _mm512_slli_epi32(sum, 8);
+    add_bytes(&sum, *window, weights.fine[0]);
+    add_bytes(&sum, next, weights.fine[1]);
+    *window = next;
+    return sum;
+  }
+
+  HANDPOSE_NOINLINE static void add_chained_rows(const RowsToAdd& add, const TapStrands& strands) {
+    // In the first part only, in 256s.
+    const __m512i half = _mm512_maskz_set1_epi32(0x1111, 1 << (add.drop - 9));
+    const __m128i down = _mm_cvtsi32_si128(add.drop), up = _mm_cvtsi32_si128(16 - add.drop);
+    const __m512i rounding = _mm512_set1_epi32(1 << (add.to->shift - 1));
+    const __m512i places = _mm512_load_si512(strands.places);
+    const std::int32_t* offset = strands.offsets;
+    const unsigned char* weights = strands.weights;
+    FourSums window;
+    for (int k = 0; k < kRowsAtOnce; ++k) {
+      window.of[k] = _mm512_permutexvar_epi8(places, _mm512_loadu_si512(add.rows[k] + *offset));
+    }
+    const auto next_strand = [&] {
+      constexpr int kBytes = step_weight_bytes(true);
+      const ChainedWeights both = {
+          {load_weights<true>(weights), load_weights<true>(weights + kBytes)},
+          {load_weights<true>(weights + kBytes / 2), load_weights<true>(weights + kBytes + kBytes / 2)}};
+      weights += 2 * kBytes;
+      ++offset;
+      FourSums sums;
+      for (int k = 0; k < kRowsAtOnce; ++k) {
+        sums.of[k] = sum_chained(add.rows[k] + *offset, places, both, half, &window.of[k]);
+      }
+      return sums;
+    };
+    for (std::ptrdiff_t at = 0; at < std::ptrdiff_t{add.to->vectors} * kLanes; at += kLanes) {
+      for (int i = 0; add.ahead != 0 && i < 3; ++i) fetch_ahead(add, *offset + 64 * i);  // of 4 times 16 pixels
+      const FourSums first = next_strand(), pair = add_parts<Parts::kSingles>(first, next_strand());
+      const FourSums third = next_strand(), others = add_parts<Parts::kSingles>(third, next_strand());
+      add_down(add, add_parts<Parts::kPairs>(pair, others), at, down, up, rounding);
     }
   }
 };

@@ -13,6 +13,7 @@ struct NeonSums {
   static constexpr std::int32_t kLanes = 8, kLaneTaps = 2, kMostParts = 8, kMostSteps = 1;
   static constexpr std::int32_t kLeastWindow = 16, kMostWindow = 16;
   static constexpr std::int32_t kChannelLanes = 0;
+  static constexpr std::int32_t kChainTaps = 0;
   static constexpr std::int32_t kStepBytes = 32;
   static constexpr std::int32_t step_weight_bytes(const TapStrands&) { return kStepBytes; }
 

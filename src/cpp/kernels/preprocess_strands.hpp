@@ -9,6 +9,9 @@
 // Lanes of a strand: the first part of all outputs, channel by channel, then the second part of all. Or, where a level
 // has V::kChannelLanes for what a strand takes from each of three channels, these one channel after the other, so that
 // one load repeats the weights for all of them.
+//
+// Chained strands are of one output each, whose taps begin in a window of its own and end in that of its neighbour: a
+// window is loaded and put in order once for both.
 #pragma once
 
 #include <cstdlib>
@@ -139,12 +142,96 @@ void fill_strand(const AxisTable& axis, std::int32_t channels, std::int32_t x, s
   }
 }
 
+// Which samples of a row an output has weights for.
+struct UsedSamples {
+  std::int32_t begin, end;
+};
+
+inline UsedSamples used_samples(const AxisTable& axis, std::int32_t x) {
+  const std::int16_t* weights = axis.weights + static_cast<std::ptrdiff_t>(x) * axis.stride;
+  std::int32_t first = 0, last = axis.taps - 1;
+  while (first < last && weights[first] == 0) ++first;
+  while (last > first && weights[last] == 0) --last;
+  return {axis.start[x] + first, axis.start[x] + last + 1};
+}
+
+// The first sample of the window of output x, or of those that follow the last output.
+template <typename V>
+std::int32_t chained_window(const AxisTable& axis, std::int32_t x) {
+  return x < axis.end ? used_samples(axis, x).begin : used_samples(axis, axis.end - 1).begin + V::kChainTaps;
+}
+
+// Whether the taps of every output lie in its window and the next one, and V::add_rows can round the sums. With fewer
+// taps a strand of two outputs has less to do.
+template <typename V>
+bool can_be_chained(const AxisTable& axis, std::int32_t channels) {
+  constexpr std::int32_t kLeastTaps = 25;
+  if (channels != 3 || axis.taps < kLeastTaps || axis.bits < V::kLeastChainBits) return false;
+  for (std::int32_t x = axis.begin; x < axis.end; ++x) {
+    const UsedSamples own = used_samples(axis, x);
+    const std::int32_t next = chained_window<V>(axis, x + 1);
+    if (next <= own.begin || next > own.begin + V::kChainTaps || own.end > next + V::kChainTaps) return false;
+  }
+  return true;
+}
+
+// Writes the weights of the strand of output x, or zeros beyond the last one.
+template <typename V>
+void fill_chained_weights(const AxisTable& axis, std::int32_t channels, std::int32_t x, unsigned char* weights) {
+  std::int16_t of_steps[2][V::kLanes * V::kLaneTaps] = {};
+  if (x < axis.end) {
+    const std::int16_t* own = axis.weights + static_cast<std::ptrdiff_t>(x) * axis.stride;
+    const std::int32_t start = axis.start[x], end = used_samples(axis, x).end;
+    const std::int32_t first = chained_window<V>(axis, x), next = chained_window<V>(axis, x + 1);
+    for (std::int32_t i = 0; i < V::kLanes * V::kLaneTaps; ++i) {
+      const LaneUse use = lane_use<V>(axis.strands, channels, i / V::kLaneTaps);
+      const std::int32_t tap = use.part * V::kLaneTaps + i % V::kLaneTaps;
+      if (use.output >= 0 && first + tap < next) of_steps[0][i] = own[first + tap - start];
+      if (use.output >= 0 && next + tap < end) of_steps[1][i] = own[next + tap - start];
+    }
+  }
+  for (const auto& step : of_steps) {
+    V::put_weights(step, axis.strands, weights);
+    weights += V::step_weight_bytes(axis.strands);
+  }
+}
+
+template <typename V>
+void fill_chained_strands(AxisTable* axis, std::int32_t channels) {
+  TapStrands& strands = axis->strands;
+  strands.parts = V::kMostParts;
+  strands.outputs = 1;
+  strands.apart = true;
+  strands.steps = 2;
+  strands.window_steps = 1;
+  strands.window_bytes = V::kLeastWindow;
+  std::int32_t place[V::kLanes * V::kLaneTaps];
+  for (std::int32_t i = 0; i < V::kLanes * V::kLaneTaps; ++i) {
+    const LaneUse use = lane_use<V>(strands, channels, i / V::kLaneTaps);
+    place[i] = use.output < 0 ? -1 : (use.part * V::kLaneTaps + i % V::kLaneTaps) * channels + use.channel;
+  }
+  V::put_places(place, strands.places);
+  const std::int32_t count = vector_count(*axis) * strands.parts;
+  for (std::int32_t i = 0; i < count; ++i) {
+    strands.offsets[i] = chained_window<V>(*axis, axis->begin + i) * channels;
+    fill_chained_weights<V>(*axis, channels, axis->begin + i,
+                            strands.weights + std::ptrdiff_t{2} * i * V::step_weight_bytes(strands));
+  }
+  strands.offsets[count] = chained_window<V>(*axis, axis->end) * channels;
+  strands.reach = strands.offsets[count] + strands.window_bytes;
+}
+
 // Fills the strands of an x axis.
 template <typename V>
 void fill_strands(AxisTable* axis, std::int32_t channels) {
-  if (axis->begin == axis->end) return;
-  choose_strands<V>(axis, channels);
   TapStrands& strands = axis->strands;
+  strands.chained = false;
+  if (axis->begin == axis->end) return;
+  if constexpr (V::kChainTaps > 0) {
+    strands.chained = can_be_chained<V>(*axis, channels);
+    if (strands.chained) return fill_chained_strands<V>(axis, channels);
+  }
+  choose_strands<V>(axis, channels);
   const std::int32_t last_window = (window_count(strands) - 1) * strands.window_steps * step_taps<V>(strands);
   strands.reach = 0;
   for (std::int32_t i = 0; i < vector_count(*axis) * strands.parts; ++i) {
