@@ -53,7 +53,7 @@ def test_planes_do_not_depend_on_threads(isa_level: str) -> None:
 
 @pytest.mark.parametrize("method", ["argmax", "quarter", "dark", "expectation", "upsampled_argmax"])
 def test_peaks_do_not_depend_on_threads(isa_level: str, method: str) -> None:
-    maps = np.random.default_rng(3).random((40, 21, 64, 64), np.float32)
+    maps = np.random.default_rng(3).standard_normal((40, 21, 64, 64), np.float32)
     options = {"method": method, "upsampled_hw": (70, 80) if method == "upsampled_argmax" else None, "spreads": True}
     expected = hp.heatmap_peaks(maps, **options)
     for threads in (2, 5, 64):
