@@ -70,5 +70,5 @@ def test_the_judge_sees_what_is_wrong() -> None:
     assert problems(grows_mb=9.9, slows=0.03) == []
     assert problems(grows_mb=10.1) == ["memory grew by 10.1 MB"]
     assert problems(opens=1) == ["descriptors: 10 instead of 9"]
-    assert problems(starts=2) == ["threads: 5 instead of 3"]
+    assert problems(starts=1) == ["threads: 4 instead of 3"]
     assert problems(slows=0.05) == ["frames take 3.8% more processor time"]

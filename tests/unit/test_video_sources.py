@@ -6,6 +6,7 @@ import functools
 import http.server
 import socket
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -73,6 +74,24 @@ def test_name_that_looks_like_a_protocol(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     with open_source("rtp:12.mp4") as source:
         assert len(list(source)) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Linux lists the threads of a process there")
+def test_a_closed_source_has_no_threads_left(tmp_path: Path) -> None:
+    def threads() -> set[str]:
+        return {path.name for path in Path("/proc/self/task").iterdir()}
+
+    make_video(tmp_path / "a.mp4", 3)
+    others = threads()
+    source = open_source(tmp_path / "a.mp4")
+    of_decoder = threads() - others
+    if not of_decoder:
+        pytest.skip("FFmpeg decodes without threads of its own here")
+    source.close()
+    patience = time.monotonic() + 10
+    while of_decoder & threads() and time.monotonic() < patience:  # a joined thread is listed a moment longer
+        time.sleep(0.001)
+    assert not of_decoder & threads()
 
 
 def test_a_source_is_read_once_and_closes_twice(tmp_path: Path) -> None:

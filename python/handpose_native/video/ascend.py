@@ -82,6 +82,7 @@ class AscendSource(StreamSource):
 
     def __init__(self, container: Any, name: str, kind: str, path: Path | None = None, *, device: int) -> None:
         self._engine: VideoDecoder | JpegDecoder | None = None
+        self._to_annex_b: Any = None
         self._probed: list[Any] = []
         super().__init__(container, name, kind, path)
         try:
@@ -158,9 +159,8 @@ class AscendSource(StreamSource):
         return picture.picture if self.planes_wanted else ConvertedPicture(picture.picture)
 
     def _release(self) -> None:
-        self._first = None
         self._probed = []
-        self._pictures = iter(())  # which holds pictures that nobody takes any more
+        self._to_annex_b = None
         engine, self._engine = self._engine, None
         try:
             super()._release()

@@ -212,7 +212,8 @@ class StreamSource(Source):
         return round(_rotation_degrees(picture, self._stream) / 90) % 4
 
     def _release(self) -> None:
-        self._first = None
+        # A decoder and its threads live as long as anything refers to them, also after its container is closed.
+        del self._first, self._pictures, self._demuxed, self._stream
         self._container.close()
 
 
