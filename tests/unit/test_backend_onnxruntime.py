@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -322,3 +325,22 @@ def test_eager_runs_give_the_same(tmp_path: Path, threads: int) -> None:
             results += [run(backend)[0].copy() for _ in range(3)]
     assert results[0].any()
     assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+@pytest.mark.parametrize(("set_before", "wanted"), [(None, "1"), ("true", "true")])
+def test_nothing_is_told_to_others(tmp_path: Path, set_before: str | None, wanted: str) -> None:
+    """In a process of its own: ONNX Runtime decides while it is imported first, and never tells anything on CI."""
+    path, home = networks.save_identity(tmp_path / "i.onnx", [1, 3, 4, 5]), tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in {"CI", "ORT_DISABLE_TELEMETRY"}}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    if set_before is not None:
+        environment["ORT_DISABLE_TELEMETRY"] = set_before
+    script = (
+        "import os, sys; from handpose_native.backends import open_backend; open_backend(sys.argv[1]).close(); "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [wanted]
+    assert list(home.rglob("*")) == []

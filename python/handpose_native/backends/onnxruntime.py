@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,11 +15,9 @@ from .runs import SlotRuns
 from .worker_threads import WorkerThreads
 
 if TYPE_CHECKING:
-    import os
-
     from numpy.typing import NDArray
 
-__all__ = ["OnnxRuntimeBackend"]
+__all__ = ["OnnxRuntimeBackend", "import_onnxruntime"]
 
 #: ONNX Runtime's names of the element types that NumPy has, too (onnxruntime/core/framework/data_types.cc).
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -167,7 +166,18 @@ class OnnxRuntimeBackend(Backend):
         del self._session
 
 
-def _import_runtime() -> Any:
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime without its telemetry, unless ``ORT_DISABLE_TELEMETRY`` is set already.
+
+    Its wheels since 1.29 send what they run to Microsoft otherwise, with a thread, sockets and a database in the user's
+    cache folder. The variable counts only while the module is imported first (its Privacy.md; pull request 29843).
+
+    Raises
+    ------
+    MissingDependencyError
+        Without onnxruntime.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
@@ -176,11 +186,11 @@ def _import_runtime() -> Any:
 
 
 def _describe_runtime() -> str:
-    return f"onnxruntime {_import_runtime().__version__}"
+    return f"onnxruntime {import_onnxruntime().__version__}"
 
 
 def _load(file: Path, threads: int | None, eager: bool) -> Any:
-    runtime = _import_runtime()
+    runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own choice
     options.inter_op_num_threads = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,6 @@ from .videos import Video
 from .work import Outcome, VideoWorker, remove_left_overs
 
 if TYPE_CHECKING:
-    import os
     import threading
     from collections.abc import Generator, Iterable, Iterator
 
@@ -115,6 +115,7 @@ def _connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster begun here tells nobody that it was
     ray.init(address, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False  # outcomes tell it
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..backends.onnxruntime import import_onnxruntime
 from ..errors import ModelError
 from ..models import make_decoder
 
@@ -59,10 +60,9 @@ def compare_with_network(network: Any, model: Any, spec: ModelSpec) -> dict[str,
         If a difference is more than rounding. Of float16 maps no pixel is the largest beyond doubt, so that
         ``joints_px`` is only told there.
     """
-    import onnxruntime
     import torch
 
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (image,) = session.get_inputs()
     half = image.type == "tensor(float16)"
     noise = np.random.default_rng(0).normal(size=image.shape).astype(np.float32)
