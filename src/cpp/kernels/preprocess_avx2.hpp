@@ -59,7 +59,7 @@ struct Avx2 {
   // Of 4 outputs at most, of 3 channels of 2.
   static constexpr std::int32_t kLoadBytes = 16;
   static constexpr int most_group(int channels) { return channels == 3 ? 2 : 4; }
-  static constexpr int least_group(int) { return 2; }
+  static constexpr int smaller_group(int, int group) { return group / 2; }
 
   static Float all(float value) { return _mm256_set1_ps(value); }
   static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }

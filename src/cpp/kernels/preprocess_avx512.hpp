@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "preprocess_bilinear.hpp"
+#include "preprocess_avx2.hpp"
 
 namespace handpose {
 namespace {
@@ -14,11 +14,12 @@ struct Avx512 {
   using Offsets = const std::int32_t*;  // of the taps of outputs that have places of their own
   static constexpr std::int32_t kBlock = 16;
 
-  // The four taps of an output and channel, a byte each, make one of the 16 numbers of a register: as many outputs as
-  // fill one, of 3 channels up to a quarter less, come from one load of each row, or from up to four.
+  // A block in up to four loads of each row; of 3 channels also in six, two of them of two outputs only.
   static constexpr std::int32_t kLoadBytes = 64;
   static constexpr int most_group(int channels) { return channels == 1 ? 16 : channels == 2 ? 8 : 4; }
-  static constexpr int least_group(int channels) { return channels == 2 ? 2 : 4; }
+  static constexpr int smaller_group(int channels, int group) {
+    return group > 4 ? group / 2 : channels == 3 && group == 4 ? 3 : 1;
+  }
 
   static Float all(float value) { return _mm512_set1_ps(value); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
@@ -29,7 +30,6 @@ struct Avx512 {
 
   static Float to_float(Int value) { return _mm512_cvtepi32_ps(value); }
   static Offsets load_offsets(const std::int32_t* from) { return from; }
-
   // To grey levels from 0 to 255. Numbers that are not negative have the order of their bits, and those that are become
   // zero; integers keep the floating-point units free.
   static Float clamp_levels(Float value) {
@@ -95,19 +95,20 @@ struct Avx512 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32), _mm512_extracti32x4_epi32(packed, 2));
   }
 
-  // For each register of taps the indices of its bytes in 64 bytes of the first row and 64 of the second one.
-  static void fill_shuffles(const std::uint8_t* shifts, int channels, int, unsigned char* to) {
-    const int outputs = most_group(channels);  // of a register
-    for (int first = 0; first < kBlock; first += outputs, to += 64) {
-      std::memset(to, 0, 64);
-      for (int c = 0; c < channels; ++c) {
-        for (int i = 0; i < outputs; ++i) {
-          unsigned char* const number = to + 4 * (c * outputs + i);
-          number[0] = static_cast<unsigned char>(shifts[first + i] + c);
-          number[2] = static_cast<unsigned char>(shifts[first + i] + c + channels);
-          number[1] = static_cast<unsigned char>(number[0] + 64);
-          number[3] = static_cast<unsigned char>(number[2] + 64);
-        }
+  // Byte indices into what the loads of a row bring: of 3 channels, for Row, one register after the other; else for the
+  // taps as words, channel by channel.
+  static void fill_shuffles(const std::uint8_t* shifts, int channels, int group, unsigned char* to) {
+    const auto index = [&](int output, int byte) {
+      const int load = group < 8 ? output % 8 / group : output / group;  // the second of two lies behind the first
+      return static_cast<unsigned char>(shifts[output] + byte + load % 2 * kLoadBytes);
+    };
+    for (int i = 0; channels == 3 && i < kBlock; ++i) {
+      for (int byte = 0; byte < kTapBytes; ++byte) *to++ = index(i, byte);
+    }
+    for (int c = 0; channels < 3 && c < channels; ++c) {
+      for (int i = 0; i < kBlock; ++i, to += 4) {
+        to[0] = to[1] = index(i, c);
+        to[2] = to[3] = index(i, c + channels);
       }
     }
   }
@@ -115,27 +116,14 @@ struct Avx512 {
   // The bilinear samples of a block: channel c of the plane to components[c].
   template <int kChannels, int kGroup>
   HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx512>& w, Int* components) {
-    const ByteWeights weights = byte_weights(w);
-    constexpr int kOutputs = most_group(kChannels);
-    Int parts[4];
-    for (int i = 0; i < kBlock / kOutputs; ++i) {
-      const Int bytes = _mm512_load_si512(taps.shuffles + 64 * i);
-      parts[i] = pick_taps<kOutputs, kGroup>(taps.row0, taps.row1, taps.offsets + kOutputs * i, bytes);
+    if constexpr (kChannels == 3) {
+      const Row above = load_grouped<kGroup>(taps.row0, taps), below = load_grouped<kGroup>(taps.row1, taps);
+      return blend_rows<kChannels>(above, below, w, components);
     }
-    if (kChannels == 1) {
-      components[0] = blend(parts[0], weights);
-    } else if (kChannels == 2) {
-      components[0] = blend(_mm512_shuffle_i64x2(parts[0], parts[1], 0x44), weights);
-      components[1] = blend(_mm512_shuffle_i64x2(parts[0], parts[1], 0xee), weights);
-    } else {
-      // Quarters of the parts are channels: 0 0 0 0, 1 1 1 1 and 2 2 2 2 of the four parts.
-      const Int low01 = _mm512_shuffle_i64x2(parts[0], parts[1], 0x44);
-      const Int low23 = _mm512_shuffle_i64x2(parts[2], parts[3], 0x44);
-      const Int high01 = _mm512_shuffle_i64x2(parts[0], parts[1], 0xee);
-      const Int high23 = _mm512_shuffle_i64x2(parts[2], parts[3], 0xee);
-      components[0] = blend(_mm512_shuffle_i64x2(low01, low23, 0x88), weights);
-      components[1] = blend(_mm512_shuffle_i64x2(low01, low23, 0xdd), weights);
-      components[2] = blend(_mm512_shuffle_i64x2(high01, high23, 0x88), weights);
+    for (int c = 0; c < kChannels; ++c) {
+      const Int words = _mm512_load_si512(taps.shuffles + 64 * c);
+      components[c] = blend(pick_grouped<kGroup>(taps.row0, taps.offsets, words),
+                            pick_grouped<kGroup>(taps.row1, taps.offsets, words), w);
     }
   }
 
@@ -143,93 +131,66 @@ struct Avx512 {
   template <int kChannels>
   HANDPOSE_INLINE static void sample_apart(const std::uint8_t* row0, const std::uint8_t* row1, Offsets at,
                                            const BlockWeights<Avx512>& w, Int* components) {
-    const ByteWeights weights = byte_weights(w);
-    // Bytes of eight outputs: channels 0 and 1, and twice the last channel.
-    const Int two = apart_shuffle<kChannels>(0, 1), last = apart_shuffle<kChannels>(kChannels - 1, kChannels - 1);
-    const Int first0 = load_eight(row0, at), first1 = load_eight(row1, at);
-    const Int second0 = load_eight(row0, at + 8), second1 = load_eight(row1, at + 8);
-    const Int low = _mm512_permutex2var_epi8(first0, two, first1);
-    const Int high = _mm512_permutex2var_epi8(second0, two, second1);
-    components[0] = blend(_mm512_shuffle_i64x2(low, high, 0x44), weights);
-    if (kChannels > 1) components[1] = blend(_mm512_shuffle_i64x2(low, high, 0xee), weights);
-    if (kChannels == 3) {
-      components[2] = blend(_mm512_mask_blend_epi64(0xf0, _mm512_permutex2var_epi8(first0, last, first1),
-                                                    _mm512_permutex2var_epi8(second0, last, second1)),
-                            weights);
-    }
+    const Row above = {load_eight(row0, at), load_eight(row0, at + 8)};
+    const Row below = {load_eight(row1, at), load_eight(row1, at + 8)};
+    blend_rows<kChannels>(above, below, w, components);
   }
 
  private:
-  // Weights as 129 * coarse + fine, four signed bytes to an output: first tap above and below, second tap above and
-  // below.
-  struct ByteWeights {
-    Int coarse, fine;
+  // Eight bytes of a row for each output of a block, its taps first: of the first eight outputs, of the others.
+  struct Row {
+    Int low, high;
   };
 
-  HANDPOSE_INLINE static ByteWeights byte_weights(const BlockWeights<Avx512>& w) {
-    const Int above = coarse_words(w.above), below = coarse_words(w.below);
-    return {pack_bytes(above, below), pack_bytes(fine_words(w.above, above), fine_words(w.below, below))};
+  // From both taps in one channel as words.
+  HANDPOSE_INLINE static Int blend(Int above, Int below, const BlockWeights<Avx512>& w) {
+    return _mm512_dpwssd_epi32(_mm512_madd_epi16(above, w.above), below, w.below);
   }
 
-  // 0..2^14 / 129, rounded somehow: 0..127, and the rest is -65..65.
-  static Int coarse_words(Int words) { return _mm512_mulhrs_epi16(words, _mm512_set1_epi16(254)); }
-  static Int fine_words(Int words, Int coarse) {
-    return _mm512_sub_epi16(words, _mm512_add_epi16(_mm512_slli_epi16(coarse, 7), coarse));
-  }
-  // Words to bytes, those of `below` above those of `above`.
-  static Int pack_bytes(Int above, Int below) {
-    return _mm512_mask_mov_epi8(_mm512_slli_epi16(below, 8), 0x5555555555555555, above);
-  }
-
-  HANDPOSE_INLINE static Int blend(Int taps, const ByteWeights& w) {
-    const Int coarse = _mm512_dpbusd_epi32(_mm512_setzero_si512(), taps, w.coarse);
-    return _mm512_add_epi32(_mm512_slli_epi32(coarse, 7), _mm512_dpbusd_epi32(coarse, taps, w.fine));
-  }
-
-  // The taps of kOutputs outputs, those of kGroup of them from each load.
-  template <int kOutputs, int kGroup>
-  HANDPOSE_INLINE static Int pick_taps(const std::uint8_t* row0, const std::uint8_t* row1, const std::int32_t* at,
-                                       Int bytes) {
-    const auto load = [](const std::uint8_t* from) { return _mm512_loadu_si512(from); };
-    Int taps = _mm512_permutex2var_epi8(load(row0 + at[0]), bytes, load(row1 + at[0]));
-    for (int i = kGroup; i < kOutputs; i += kGroup) {
-      const Int more = _mm512_permutex2var_epi8(load(row0 + at[i]), bytes, load(row1 + at[i]));
-      taps = _mm512_mask_blend_epi32(group_numbers(kOutputs, kGroup, i), taps, more);
-    }
-    return taps;
-  }
-
-  // Which numbers of a register of taps are of outputs first <= i < first + group.
-  static constexpr __mmask16 group_numbers(int outputs, int group, int first) {
-    unsigned numbers = 0;
-    for (int i = 0; i < 16; ++i) numbers |= i % outputs >= first && i % outputs < first + group ? 1U << i : 0U;
-    return static_cast<__mmask16>(numbers);
-  }
-
-  // Indices of the bytes of eight outputs in eight bytes of each in the first row and in the second one: those of one
-  // channel, then those of another.
   template <int kChannels>
-  HANDPOSE_INLINE static Int apart_shuffle(int channel, int other) {
-    const Int output = _mm512_broadcast_i64x4(
-        _mm256_setr_epi32(0, 0x08080808, 0x10101010, 0x18181818, 0x20202020, 0x28282828, 0x30303030, 0x38383838));
-    constexpr int kTaps = kChannels << 24 | kChannels << 16;  // 0 and kChannels bytes on, in both rows
-    const auto channels = [](int c) { return _mm256_set1_epi32(0x40004000 + kTaps + c * 0x01010101); };
-    return _mm512_add_epi8(output, _mm512_inserti64x4(_mm512_castsi256_si512(channels(channel)), channels(other), 1));
+  HANDPOSE_INLINE static void blend_rows(const Row& above, const Row& below, const BlockWeights<Avx512>& w,
+                                         Int* components) {
+    for (int c = 0; c < kChannels; ++c) {
+      const Int words =
+          _mm512_add_epi8(_mm512_set1_epi32((kChannels + c) << 16 | c),
+                          _mm512_setr_epi32(0x00000000, 0x08080808, 0x10101010, 0x18181818, 0x20202020, 0x28282828,
+                                            0x30303030, 0x38383838, 0x40404040, 0x48484848, 0x50505050, 0x58585858,
+                                            0x60606060, 0x68686868, 0x70707070, 0x78787878));
+      components[c] = blend(pick_words(above.low, words, above.high), pick_words(below.low, words, below.high), w);
+    }
   }
 
-  static Int from_quarters(__m128i a, __m128i b, __m128i c, __m128i d) {
-    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
-    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  static constexpr __mmask64 kLowerBytes = 0x5555555555555555;  // of words
+  HANDPOSE_INLINE static Int pick_words(Int first, Int bytes, Int second) {
+    return _mm512_maskz_permutex2var_epi8(kLowerBytes, first, bytes, second);
+  }
+
+  // From groups of 16, 8 or 4 outputs both taps in one channel as words.
+  template <int kGroup>
+  HANDPOSE_INLINE static Int pick_grouped(const std::uint8_t* row, const std::int32_t* at, Int bytes) {
+    const auto load = [&](int output) { return _mm512_loadu_si512(row + at[output]); };
+    if constexpr (kGroup == 16) return _mm512_maskz_permutexvar_epi8(kLowerBytes, bytes, load(0));
+    if constexpr (kGroup == 8) return pick_words(load(0), bytes, load(8));
+    return _mm512_mask_blend_epi32(0xff00, pick_words(load(0), bytes, load(4)), pick_words(load(8), bytes, load(12)));
+  }
+
+  // From groups of 4 or 3 outputs.
+  template <int kGroup>
+  HANDPOSE_INLINE static Row load_grouped(const std::uint8_t* row, const BlockTaps& taps) {
+    const auto eight = [&](int first) {
+      const Int bytes = _mm512_load_si512(taps.shuffles + kTapBytes * first);
+      const auto load = [&](int output) { return _mm512_loadu_si512(row + taps.offsets[first + output]); };
+      const Int most = _mm512_permutex2var_epi8(load(0), bytes, load(kGroup));
+      return kGroup == 4 ? most : _mm512_mask_permutexvar_epi8(most, 0xffffULL << 48, bytes, load(6));
+    };
+    return {eight(0), eight(8)};
   }
 
   // Eight bytes of each of eight outputs.
   HANDPOSE_INLINE static Int load_eight(const std::uint8_t* row, const std::int32_t* at) {
-    const auto two = [&](int i) {
-      const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row + at[i]));
-      return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(first), reinterpret_cast<const __m64*>(row + at[i + 1])));
-    };
-    return from_quarters(two(0), two(2), two(4), two(6));
+    const __m256i low = from_lanes(load8(row + at[0], row + at[1]), load8(row + at[2], row + at[3]));
+    const __m256i high = from_lanes(load8(row + at[4], row + at[5]), load8(row + at[6], row + at[7]));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
   }
 
   static __m256i halves(Float value) { return _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT); }

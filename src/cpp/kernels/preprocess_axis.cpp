@@ -115,12 +115,10 @@ void fill_taps(const AxisMap& map, Filter filter, AxisTable* table) {
   }
 }
 
-// Whether the taps of every so many neighbouring outputs lie within `bytes` of a row.
-bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t bytes, std::int32_t group) {
-  for (std::int32_t i = table.begin; i < table.end; i += group) {
-    if ((std::abs(table.start[i + group - 1] - table.start[i]) + 2) * channels > bytes) return false;
-  }
-  return true;
+// The output after the group that begins with output i.
+std::int32_t group_end(const AxisTable& table, std::int32_t i, std::int32_t group) {
+  const std::int32_t unit = std::max(group, std::int32_t{8}), left = unit - (i - table.begin) % unit;
+  return i + std::min(group, left);
 }
 
 }  // namespace
@@ -149,20 +147,23 @@ void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* ta
   pad_axis(table);
 }
 
-std::int32_t fitting_group(const AxisTable& table, std::int32_t channels, std::int32_t most, std::int32_t least,
-                           std::int32_t bytes) {
-  std::int32_t group = most;
-  while (group > 1 && !group_fits(table, channels, bytes, group)) group = group > least ? group / 2 : 1;
-  return group;
+bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t bytes, std::int32_t group) {
+  for (std::int32_t i = table.begin; i < table.end;) {
+    const std::int32_t first = i;
+    i = group_end(table, i, group);
+    if ((std::abs(table.start[i - 1] - table.start[first]) + 2) * channels > bytes) return false;
+  }
+  return true;
 }
 
 void fill_offsets(std::int32_t channels, AxisTable* table) {
-  if (table->begin == table->end) return;
-  const std::int32_t group = table->group;
-  for (std::int32_t i = table->begin; i + group <= table->end + kMostBlock; i += group) {
+  const std::int32_t blocks = (table->end - table->begin + kMostBlock - 1) / kMostBlock;
+  for (std::int32_t i = table->begin; i < table->begin + blocks * kMostBlock;) {
+    const std::int32_t first = i;
+    i = group_end(*table, i, table->group);
     // A falling axis has the last tap lowest.
-    const std::int32_t lower = std::min(table->start[i], table->start[i + group - 1]) * channels;
-    for (std::int32_t k = i; k < i + group; ++k) {
+    const std::int32_t lower = std::min(table->start[first], table->start[i - 1]) * channels;
+    for (std::int32_t k = first; k < i; ++k) {
       table->offsets[k] = lower;
       table->shifts[k] = static_cast<std::uint8_t>(table->start[k] * channels - lower);
     }

@@ -26,10 +26,9 @@ std::int32_t axis_weight_stride(Filter filter, std::int32_t taps);
 // Fills start, weights, down, begin and end of a table whose `taps` and `stride` are set.
 void fill_axis(const AxisMap& map, const PreprocessParams& params, AxisTable* table);
 
-// For the x axis of the filter "linear": how many outputs a group has. `most`, or half as many and so on down to
-// `least`, where their taps always lie within `bytes`, else 1.
-std::int32_t fitting_group(const AxisTable& table, std::int32_t channels, std::int32_t most, std::int32_t least,
-                           std::int32_t bytes);
+// For the x axis of the filter "linear": whether the taps of every group of so many neighbouring outputs lie within
+// `bytes` of a row. Of eight outputs the last group may have fewer.
+bool group_fits(const AxisTable& table, std::int32_t channels, std::int32_t bytes, std::int32_t group);
 
 // Fills offsets and shifts of a table whose `group` is set: see AxisTable.
 void fill_offsets(std::int32_t channels, AxisTable* table);

@@ -201,7 +201,7 @@ struct LinearRows {
   template <int kGroup, typename Writer>
   void run() const {
     if constexpr (kGroup > 1) {
-      if (plan.x[0].group < kGroup) return run<fewer(3, kGroup), Writer>();
+      if (plan.x[0].group < kGroup) return run<V::smaller_group(3, kGroup), Writer>();
     }
     for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kGroup>(plan, 0, y, Writer(plan, y, kPerSum));
   }
@@ -210,7 +210,7 @@ struct LinearRows {
   HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
     if constexpr (kGroup > 1) {
       if (plan.x[plane > 0 ? 1 : 0].group < kGroup) {
-        return sample_to_levels<kChannels, fewer(kChannels, kGroup)>(plane, y);
+        return sample_to_levels<kChannels, V::smaller_group(kChannels, kGroup)>(plane, y);
       }
     }
     sample_linear<V, kChannels, kGroup>(plan, plane, y, LevelsSink<V, kChannels>(plan.levels + plane));
@@ -219,18 +219,18 @@ struct LinearRows {
   template <int kGroup>
   HANDPOSE_NOINLINE void sample_chroma_to_levels(std::int32_t y) const {
     if constexpr (kGroup > 1) {
-      if (plan.x[1].group < kGroup) return sample_chroma_to_levels<fewer(1, kGroup)>(y);
+      if (plan.x[1].group < kGroup) return sample_chroma_to_levels<V::smaller_group(1, kGroup)>(y);
     }
     sample_chroma<V, kGroup>(plan, y);
   }
-
-  static constexpr int fewer(int channels, int group) { return group > V::least_group(channels) ? group / 2 : 1; }
 };
 
-// Of the x axis of a plane with so many channels.
+// The largest group of the level that fits, of the x axis of a plane with so many channels.
 template <typename V>
 std::int32_t group_of(const AxisTable& axis, int channels) {
-  return fitting_group(axis, channels, V::most_group(channels), V::least_group(channels), V::kLoadBytes);
+  int group = V::most_group(channels);
+  while (group > 1 && !group_fits(axis, channels, V::kLoadBytes, group)) group = V::smaller_group(channels, group);
+  return group;
 }
 
 template <typename V>

@@ -33,7 +33,7 @@ struct Neon {
   // Of 8 outputs or 4, of 3 channels of 4.
   static constexpr std::int32_t kLoadBytes = 64;
   static constexpr int most_group(int channels) { return channels == 3 ? 4 : 8; }
-  static constexpr int least_group(int) { return 4; }
+  static constexpr int smaller_group(int, int group) { return group > 4 ? group / 2 : 1; }
 
   HANDPOSE_INLINE static Float all(float value) { return {vdupq_n_f32(value), vdupq_n_f32(value)}; }
   HANDPOSE_INLINE static Float add(Float a, Float b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
