@@ -53,15 +53,17 @@ BlockTaps copy_taps(const std::uint8_t* row0, const std::uint8_t* row1, const st
   return {copy->rows[0], copy->rows[1], copy->offsets, nullptr};
 }
 
-// A row of one plane.
-template <typename V, int kChannels>
+// The blocks of a row of one plane, of groups of kGroup outputs.
+template <typename V, int kChannels, int kGroup>
 class LinearRow {
  public:
-  LinearRow(const PreprocessPlan& plan, int plane_index, std::int32_t y)
+  HANDPOSE_INLINE LinearRow(const PreprocessPlan& plan, int plane_index, std::int32_t y)
       : plane_(plan.source.planes[plane_index]),
         x_axis_(plan.x[plane_index > 0 ? 1 : 0]),
         offsets_(x_axis_.offsets),
-        across_(x_axis_.weights) {
+        across_(x_axis_.weights),
+        shuffles_(x_axis_.shuffles),
+        begin_(x_axis_.begin) {
     const AxisTable& y_axis = plan.y[plane_index > 0 ? 1 : 0];
     row0_ = plane_.row(y_axis.start[y]);
     row1_ = y_axis.taps == 2 ? row0_ + plane_.pitch_bytes : row0_;
@@ -73,50 +75,55 @@ class LinearRow {
   // Whether no load of any block reaches beyond the plane.
   bool readable() const { return last_load_ >= static_cast<std::ptrdiff_t>(plane_.width) * kChannels; }
 
-  // The block from column x on.
-  template <int kGroup>
-  HANDPOSE_INLINE void sample(std::int32_t x, const unsigned char* shuffles, const BlockWeights<V>& weights,
-                              typename V::Int* components) const {
-    // Rows lie too far apart for the CPU to foresee the next ones; so many outputs share a cache line.
+  // Fetches what the next row of the output takes in the block from column x on: rows lie too far apart for the CPU to
+  // foresee. So many outputs share a cache line.
+  HANDPOSE_INLINE void fetch_ahead(std::ptrdiff_t x) const {
     constexpr int kStep = kChannels != 3 ? 8 : kGroup < V::most_group(3) ? 2 : 4;
     for (int i = 0; i < V::kBlock; i += kStep) {
       __builtin_prefetch(row0_ + ahead_ + offsets_[x + i]);
       __builtin_prefetch(row1_ + ahead_ + offsets_[x + i]);
     }
-    sample_taps<kGroup>({row0_, row1_, offsets_ + x, shuffles}, weights, components);
+  }
+
+  // Its weights.
+  HANDPOSE_INLINE BlockWeights<V> weights(std::ptrdiff_t x) const {
+    return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
+  }
+
+  // Its samples.
+  HANDPOSE_INLINE void sample(std::ptrdiff_t x, const BlockWeights<V>& weights, typename V::Float* values) const {
+    sample_taps<kGroup>({row0_, row1_, offsets_ + x, shuffles_ + (x - begin_) * kShuffleBytes}, weights, values);
   }
 
   // The same where loads may reach too far.
-  template <int kGroup>
-  void sample_carefully(std::int32_t x, const unsigned char* shuffles, typename V::Int* components) const {
+  HANDPOSE_NOINLINE void sample_carefully(std::ptrdiff_t x, typename V::Float* values) const {
     if (offsets_[x] <= last_load_ && offsets_[x + V::kBlock - 1] <= last_load_) {
-      return sample<kGroup>(x, shuffles, weights(x), components);
+      return sample(x, weights(x), values);
     }
     std::int32_t first_taps[V::kBlock];
     for (std::int32_t i = 0; i < V::kBlock; ++i) first_taps[i] = x_axis_.start[x + i] * kChannels;
     CopiedTaps<V> copy{};
-    sample_taps<1>(copy_taps<V, kChannels>(row0_, row1_, first_taps, plane_.width, &copy), weights(x), components);
-  }
-
-  // Of the block from column x on.
-  HANDPOSE_INLINE BlockWeights<V> weights(std::int32_t x) const {
-    return weigh_rows<V>(V::load_pairs(across_ + 2 * x), down_);
+    sample_taps<1>(copy_taps<V, kChannels>(row0_, row1_, first_taps, plane_.width, &copy), weights(x), values);
   }
 
  private:
-  template <int kGroup>
-  HANDPOSE_INLINE static void sample_taps(const BlockTaps& taps, const BlockWeights<V>& w, typename V::Int* to) {
-    if constexpr (kGroup == 1) {
-      V::template sample_apart<kChannels>(taps.row0, taps.row1, V::load_offsets(taps.offsets), w, to);
+  template <int kTaken>
+  HANDPOSE_INLINE static void sample_taps(const BlockTaps& taps, const BlockWeights<V>& w, typename V::Float* values) {
+    typename V::Int sums[3];
+    if constexpr (kTaken == 1) {
+      V::template sample_apart<kChannels>(taps.row0, taps.row1, V::load_offsets(taps.offsets), w, sums);
     } else {
-      V::template sample<kChannels, kGroup>(taps, w, to);
+      V::template sample<kChannels, kTaken>(taps, w, sums);
     }
+    for (int c = 0; c < kChannels; ++c) values[c] = V::to_float(sums[c]);
   }
 
   const Plane& plane_;
   const AxisTable& x_axis_;
   const std::int32_t* offsets_;
   const std::int16_t* across_;
+  const unsigned char* shuffles_;
+  std::ptrdiff_t begin_;
   const std::uint8_t* row0_;
   const std::uint8_t* row1_;
   typename V::Int down_;
@@ -124,61 +131,127 @@ class LinearRow {
   std::ptrdiff_t ahead_;      // to the row that the next output takes
 };
 
-template <typename V, int kChannels, typename Sink>
-HANDPOSE_INLINE void write_sums(const Sink& sink, std::int32_t x, std::int32_t count, const typename V::Int* sums) {
-  typename V::Float values[3];
-  for (int c = 0; c < kChannels; ++c) values[c] = V::to_float(sums[c]);
-  sink.write(x, count, values);
+// What there is to sample for a row of the output, by format; values are in grey levels times 1 / kUnit.
+
+// One plane: gray8, bgr24 and rgb24.
+template <typename V, int kChannels, int kGroup>
+class LinearPlane {
+ public:
+  static constexpr float kUnit = kPerSum;
+
+  HANDPOSE_INLINE LinearPlane(const PreprocessPlan& plan, std::int32_t y) : pixels_(plan, 0, y) {}
+
+  bool readable() const { return pixels_.readable(); }
+  HANDPOSE_INLINE void sample(std::ptrdiff_t x, typename V::Float* values) const {
+    pixels_.fetch_ahead(x);
+    pixels_.sample(x, pixels_.weights(x), values);
+    if (kChannels == 1) values[1] = values[2] = values[0];
+  }
+  void sample_carefully(std::ptrdiff_t x, typename V::Float* values) const {
+    pixels_.sample_carefully(x, values);
+    if (kChannels == 1) values[1] = values[2] = values[0];
+  }
+
+ private:
+  LinearRow<V, kChannels, kGroup> pixels_;
+};
+
+// The chroma of a row of the output, to plan.levels: so are the pointers to what is sampled at a time few enough for
+// the registers. Both planes of yuv420p share their weights.
+template <typename V, int kPlanes, int kGroup>
+HANDPOSE_NOINLINE void sample_chroma(const PreprocessPlan& plan, std::int32_t y) {
+  constexpr int kChannels = kPlanes == 2 ? 2 : 1;
+  if constexpr (kGroup > 1) {
+    if (plan.x[1].group < kGroup) return sample_chroma<V, kPlanes, V::smaller_group(kChannels, kGroup)>(plan, y);
+  }
+  using Row = LinearRow<V, kChannels, kGroup>;
+  const Row first(plan, 1, y), last(plan, kPlanes - 1, y);
+  float* const u = plan.levels[1];
+  float* const v = plan.levels[2];
+  std::int32_t x = plan.x[1].begin;
+  const std::int32_t end = plan.x[1].end;
+  if (first.readable() && last.readable()) {
+    for (; x + V::kBlock <= end; x += V::kBlock) {
+      first.fetch_ahead(x);
+      if (kPlanes == 3) last.fetch_ahead(x);
+      const BlockWeights<V> weights = first.weights(x);
+      typename V::Float values[2];
+      first.sample(x, weights, values);
+      if (kPlanes == 3) last.sample(x, weights, values + 1);
+      V::store(values[0], u + x);
+      V::store(values[1], v + x);
+    }
+  }
+  for (; x < end; x += V::kBlock) {
+    typename V::Float values[2];
+    first.sample_carefully(x, values);
+    if (kPlanes == 3) last.sample_carefully(x, values + 1);
+    V::store(values[0], u + x);
+    V::store(values[1], v + x);
+  }
 }
+
+// nv12 (kPlanes 2) and yuv420p (kPlanes 3).
+template <typename V, int kPlanes, int kGroup>
+class LinearYuv {
+ public:
+  static constexpr float kUnit = 1.0f;
+
+  LinearYuv(const PreprocessPlan& plan, std::int32_t y)
+      : luma_(plan, 0, y), u_(plan.levels[1]), v_(plan.levels[2]), to_rgb_(yuv_in_units(plan.params.yuv, kPerSum)) {
+    sample_chroma<V, kPlanes, V::most_group(kPlanes == 2 ? 2 : 1)>(plan, y);
+  }
+
+  bool readable() const { return luma_.readable(); }
+  HANDPOSE_INLINE void sample(std::ptrdiff_t x, typename V::Float* values) const {
+    luma_.fetch_ahead(x);
+    luma_.sample(x, luma_.weights(x), values);
+    add_chroma(x, values);
+  }
+  void sample_carefully(std::ptrdiff_t x, typename V::Float* values) const {
+    luma_.sample_carefully(x, values);
+    add_chroma(x, values);
+  }
+
+ private:
+  HANDPOSE_INLINE void add_chroma(std::ptrdiff_t x, typename V::Float* values) const {
+    values[1] = V::load(u_ + x);
+    values[2] = V::load(v_ + x);
+    to_rgb<V>(to_rgb_, values);
+  }
+
+  LinearRow<V, 1, kGroup> luma_;
+  const float* u_;
+  const float* v_;
+  YuvToRgb to_rgb_;
+};
 
 // The rest of a row, from column x on. The arguments are copies, so that the originals may stay in registers.
-template <typename V, int kChannels, int kGroup, typename Sink>
-HANDPOSE_NOINLINE void sample_rest(const LinearRow<V, kChannels> row, const Sink sink, std::int32_t x, std::int32_t end,
-                                   const unsigned char* shuffles) {
-  for (; x < end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
-    typename V::Int components[3];
-    row.template sample_carefully<kGroup>(x, shuffles, components);
-    write_sums<V, kChannels>(sink, x, end - x, components);
+template <typename V, typename Source, typename Writer>
+HANDPOSE_NOINLINE void sample_rest(const Source source, const Writer writer, std::int32_t x, std::int32_t end) {
+  for (; x < end; x += V::kBlock) {
+    typename V::Float values[3];
+    source.sample_carefully(x, values);
+    writer.write(x, end - x, values);
   }
 }
 
-// A row of one plane, to a sink.
-template <typename V, int kChannels, int kGroup, typename Sink>
-HANDPOSE_INLINE void sample_linear(const PreprocessPlan& plan, int plane, std::int32_t y, const Sink& sink) {
-  const AxisTable& axis = plan.x[plane > 0 ? 1 : 0];
-  const LinearRow<V, kChannels> row(plan, plane, y);
-  const unsigned char* shuffles = axis.shuffles;
-  std::int32_t x = axis.begin;
-  const std::int32_t end = axis.end;
-  if (row.readable()) {
-    for (; x + V::kBlock <= end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
-      typename V::Int components[3];
-      row.template sample<kGroup>(x, shuffles, row.weights(x), components);
-      write_sums<V, kChannels>(sink, x, V::kBlock, components);
+template <typename V, typename Source, typename Writer>
+HANDPOSE_NOINLINE void sample_linear(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  for (std::int32_t y = begin; y < end; ++y) {
+    const Source source(plan, y);
+    const Writer writer(plan, y, Source::kUnit);
+    std::int32_t x = plan.x[0].begin;
+    const std::int32_t last = plan.x[0].end;
+    if (source.readable()) {
+      for (; x + V::kBlock <= last; x += V::kBlock) {
+        typename V::Float values[3];
+        source.sample(x, values);
+        writer.write(x, V::kBlock, values);
+      }
     }
+    if (x < last) sample_rest<V>(source, writer, x, last);
   }
-  if (x < end) sample_rest<V, kChannels, kGroup, Sink>(row, sink, x, end, shuffles);
-}
-
-// Rows of two planes of one size, to rows of floats: the weights are worked out once.
-template <typename V, int kGroup>
-HANDPOSE_INLINE void sample_chroma(const PreprocessPlan& plan, std::int32_t y) {
-  const AxisTable& axis = plan.x[1];
-  const LinearRow<V, 1> rows[2] = {{plan, 1, y}, {plan, 2, y}};
-  const LevelsSink<V, 1> sinks[2] = {LevelsSink<V, 1>(plan.levels + 1), LevelsSink<V, 1>(plan.levels + 2)};
-  const unsigned char* shuffles = axis.shuffles;
-  std::int32_t x = axis.begin;
-  const std::int32_t end = axis.end;
-  if (rows[0].readable() && rows[1].readable()) {
-    for (; x + V::kBlock <= end; x += V::kBlock, shuffles += V::kBlock * kShuffleBytes) {
-      const BlockWeights<V> weights = rows[0].weights(x);
-      typename V::Int sums[2];
-      for (int i = 0; i < 2; ++i) rows[i].template sample<kGroup>(x, shuffles, weights, sums + i);
-      for (int i = 0; i < 2; ++i) write_sums<V, 1>(sinks[i], x, V::kBlock, sums + i);
-    }
-  }
-  if (x == end) return;
-  for (int i = 0; i < 2; ++i) sample_rest<V, 1, kGroup, LevelsSink<V, 1>>(rows[i], sinks[i], x, end, shuffles);
 }
 
 template <typename V>
@@ -188,40 +261,33 @@ struct LinearRows {
 
   template <typename Writer>
   void with_writer() const {
-    if (plan.source.planes[0].channels == 3) return run<V::most_group(3), Writer>();
-    for (std::int32_t y = begin; y < end; ++y) {
-      sample_to_levels<1, V::most_group(1)>(0, y);
-      if (plan.source.format == PixelFormat::kNv12) sample_to_levels<2, V::most_group(2)>(1, y);
-      if (plan.source.format == PixelFormat::kYuv420p) sample_chroma_to_levels<V::most_group(1)>(y);
-      write_row<V, Writer>(plan, y, {plan.x[0].begin, plan.x[0].end}, kPerSum);
+    switch (plan.source.format) {
+      case PixelFormat::kGray8:
+        return run_plane<Writer, 1, V::most_group(1)>();
+      case PixelFormat::kNv12:
+        return run_yuv<Writer, 2, V::most_group(1)>();
+      case PixelFormat::kYuv420p:
+        return run_yuv<Writer, 3, V::most_group(1)>();
+      default:
+        return run_plane<Writer, 3, V::most_group(3)>();
     }
   }
 
   // Of groups of kGroup outputs or fewer, as the table says.
-  template <int kGroup, typename Writer>
-  void run() const {
+  template <typename Writer, int kChannels, int kGroup>
+  void run_plane() const {
     if constexpr (kGroup > 1) {
-      if (plan.x[0].group < kGroup) return run<V::smaller_group(3, kGroup), Writer>();
+      if (plan.x[0].group < kGroup) return run_plane<Writer, kChannels, V::smaller_group(kChannels, kGroup)>();
     }
-    for (std::int32_t y = begin; y < end; ++y) sample_linear<V, 3, kGroup>(plan, 0, y, Writer(plan, y, kPerSum));
+    sample_linear<V, LinearPlane<V, kChannels, kGroup>, Writer>(plan, begin, end);
   }
 
-  template <int kChannels, int kGroup>
-  HANDPOSE_NOINLINE void sample_to_levels(int plane, std::int32_t y) const {
+  template <typename Writer, int kPlanes, int kGroup>
+  void run_yuv() const {
     if constexpr (kGroup > 1) {
-      if (plan.x[plane > 0 ? 1 : 0].group < kGroup) {
-        return sample_to_levels<kChannels, V::smaller_group(kChannels, kGroup)>(plane, y);
-      }
+      if (plan.x[0].group < kGroup) return run_yuv<Writer, kPlanes, V::smaller_group(1, kGroup)>();
     }
-    sample_linear<V, kChannels, kGroup>(plan, plane, y, LevelsSink<V, kChannels>(plan.levels + plane));
-  }
-
-  template <int kGroup>
-  HANDPOSE_NOINLINE void sample_chroma_to_levels(std::int32_t y) const {
-    if constexpr (kGroup > 1) {
-      if (plan.x[1].group < kGroup) return sample_chroma_to_levels<V::smaller_group(1, kGroup)>(y);
-    }
-    sample_chroma<V, kGroup>(plan, y);
+    sample_linear<V, LinearYuv<V, kPlanes, kGroup>, Writer>(plan, begin, end);
   }
 };
 

@@ -23,25 +23,6 @@ inline const std::uint8_t* plane_end(const Plane& plane) {
          static_cast<std::ptrdiff_t>(plane.width) * plane.channels;
 }
 
-// What is sampled from a plane goes to one of two places, block by block: to rows of floats, for the planes of a source
-// that has several, or from three channels straight to the output.
-
-// Rows of floats, written in whole blocks.
-template <typename V, int kChannels>
-class LevelsSink {
- public:
-  explicit LevelsSink(float* const* rows) {
-    for (int c = 0; c < kChannels; ++c) rows_[c] = rows[c];
-  }
-
-  HANDPOSE_INLINE void write(std::int32_t x, std::int32_t, const typename V::Float* levels) const {
-    for (int c = 0; c < kChannels; ++c) V::store(levels[c], rows_[c] + x);
-  }
-
- private:
-  float* rows_[3];
-};
-
 // Row y of the output: normalises values in `unit` grey levels, a power of two. The components of the source are the
 // output channels, in their order or in reverse.
 template <typename V, DType kDType, Layout kLayout>
@@ -147,21 +128,6 @@ HANDPOSE_INLINE void to_rgb(const YuvToRgb& k, typename V::Float* c) {
   c[1] = V::clamp_levels(V::add(V::add(luma, green), V::multiply(c[2], V::all(k.g_v))));
   c[0] = V::clamp_levels(V::add(luma, red));
   c[2] = V::clamp_levels(V::add(luma, blue));
-}
-
-// Writes a row: what is sampled from the planes, in plan.levels and in `unit` grey levels, -> output. Columns in blocks
-// from begin on.
-template <typename V, typename Writer>
-HANDPOSE_NOINLINE void write_row(const PreprocessPlan& plan, std::int32_t y, Columns columns, float unit) {
-  const bool gray = plan.source.format == PixelFormat::kGray8, convert = is_yuv(plan.source.format);
-  const Writer writer(plan, y, convert ? 1.0f : unit);
-  const YuvToRgb yuv = yuv_in_units(plan.params.yuv, unit);
-  const float* const from[3] = {plan.levels[0], plan.levels[gray ? 0 : 1], plan.levels[gray ? 0 : 2]};
-  for (std::int32_t x = columns.begin; x < columns.end; x += V::kBlock) {
-    typename V::Float levels[3] = {V::load(from[0] + x), V::load(from[1] + x), V::load(from[2] + x)};
-    if (convert) to_rgb<V>(yuv, levels);
-    writer.write(x, columns.end - x, levels);
-  }
 }
 
 // Calls run.template with_writer<BlockWriter<...>>() for the dtype and layout of the output.
