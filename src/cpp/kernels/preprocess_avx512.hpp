@@ -118,12 +118,13 @@ struct Avx512 {
   HANDPOSE_INLINE static void sample(const BlockTaps& taps, const BlockWeights<Avx512>& w, Int* components) {
     if constexpr (kChannels == 3) {
       const Row above = load_grouped<kGroup>(taps.row0, taps), below = load_grouped<kGroup>(taps.row1, taps);
-      return blend_rows<kChannels>(above, below, w, components);
-    }
-    for (int c = 0; c < kChannels; ++c) {
-      const Int words = _mm512_load_si512(taps.shuffles + 64 * c);
-      components[c] = blend(pick_grouped<kGroup>(taps.row0, taps.offsets, words),
-                            pick_grouped<kGroup>(taps.row1, taps.offsets, words), w);
+      blend_rows<kChannels>(above, below, w, components);
+    } else {
+      for (int c = 0; c < kChannels; ++c) {
+        const Int words = _mm512_load_si512(taps.shuffles + 64 * c);
+        components[c] = blend(pick_grouped<kGroup>(taps.row0, taps.offsets, words),
+                              pick_grouped<kGroup>(taps.row1, taps.offsets, words), w);
+      }
     }
   }
 
@@ -169,8 +170,8 @@ struct Avx512 {
   template <int kGroup>
   HANDPOSE_INLINE static Int pick_grouped(const std::uint8_t* row, const std::int32_t* at, Int bytes) {
     const auto load = [&](int output) { return _mm512_loadu_si512(row + at[output]); };
-    if constexpr (kGroup == 16) return _mm512_maskz_permutexvar_epi8(kLowerBytes, bytes, load(0));
-    if constexpr (kGroup == 8) return pick_words(load(0), bytes, load(8));
+    if (kGroup == 16) return _mm512_maskz_permutexvar_epi8(kLowerBytes, bytes, load(0));
+    if (kGroup == 8) return pick_words(load(0), bytes, load(8));
     return _mm512_mask_blend_epi32(0xff00, pick_words(load(0), bytes, load(4)), pick_words(load(8), bytes, load(12)));
   }
 
@@ -186,7 +187,6 @@ struct Avx512 {
     return {eight(0), eight(8)};
   }
 
-  // Eight bytes of each of eight outputs.
   HANDPOSE_INLINE static Int load_eight(const std::uint8_t* row, const std::int32_t* at) {
     const __m256i low = from_lanes(load8(row + at[0], row + at[1]), load8(row + at[2], row + at[3]));
     const __m256i high = from_lanes(load8(row + at[4], row + at[5]), load8(row + at[6], row + at[7]));
