@@ -20,6 +20,9 @@ try:
 except ImportError:  # the header says so, the tests that need the package fail
     hp = None  # type: ignore[assignment]
 
+# As the package does; the header and the emulated NPU import ONNX Runtime by themselves.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = hp.isa_levels() if hp is not None else ["scalar"]
 
