@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,10 @@ except ImportError:  # the header says so, the tests that need the package fail
 
 # As the package does; the header and the emulated NPU import ONNX Runtime by themselves.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = hp.isa_levels() if hp is not None else ["scalar"]
