@@ -1,6 +1,7 @@
 // Every level gives the bits of "scalar", on random pictures, regions and formats.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -165,6 +166,46 @@ TEST_CASE("rotated regions of wide pictures give the same bits on every level") 
       CAPTURE(round);
       CAPTURE(isa_name(levels[i].isa));
       CHECK(run(levels[i], picture.view(), c) == expected);
+    }
+  }
+  activate_kernels(levels[count - 1]);
+}
+
+// Steps from a fraction of a sample to more than windows of AVX-512 hold, in any direction; regions inside, at the
+// border and outside; some beyond the 32768th column, some in planes hardly wider than a window.
+TEST_CASE("turned regions of planes give the same bits on every level") {
+  std::size_t count = 0;
+  const KernelTable* const levels = supported_kernels(&count);
+  Random random(16);
+  for (int round = 0; round < 3000; ++round) {
+    const bool wide = round % 100 == 0, narrow = round % 3 == 1;
+    const std::int32_t width = wide     ? random.integer(33000, 65535)
+                               : narrow ? random.integer(15, 19)
+                                        : random.integer(8, 160);
+    const PixelFormat format = random.integer(0, 1) == 0 ? PixelFormat::kNv12 : PixelFormat::kYuv420p;
+    const Picture picture(format, width, random.integer(8, 160), &random);
+    const ImageView image = picture.view();
+    Case c = random_case(&random, image, 80);
+    c.params.filter = Filter::kLinear;
+    c.params.threads = random.integer(1, 2);
+    const double angle = narrow ? random.real(-0.1, 0.1) : random.real(-3.2, 3.2);
+    const double step = narrow ? random.real(1, 3) : std::exp(random.real(std::log(0.1), std::log(9)));
+    Affine& a = c.params.image_from_input;
+    a.xx = step * std::cos(angle);
+    a.yx = step * std::sin(angle);
+    a.xy = -a.yx + (random.integer(0, 3) == 0 ? random.real(-1, 1) : 0);
+    a.yy = a.xx * (narrow ? random.real(2, 4) : random.real(0.5, 1.5));
+    // The middle of the output anywhere in the picture.
+    const double x = wide ? width - random.real(0, 100) : random.real(0, width), y = random.real(0, image.height);
+    a.x0 = x - a.xx * c.tensor.width / 2 - a.xy * c.tensor.height / 2;
+    a.y0 = y - a.yx * c.tensor.width / 2 - a.yy * c.tensor.height / 2;
+    const std::vector<std::uint8_t> expected = run(levels[0], image, c);
+    for (std::size_t i = 1; i < count; ++i) {
+      CAPTURE(round);
+      CAPTURE(step);
+      CAPTURE(angle);
+      CAPTURE(isa_name(levels[i].isa));
+      CHECK(run(levels[i], image, c) == expected);
     }
   }
   activate_kernels(levels[count - 1]);

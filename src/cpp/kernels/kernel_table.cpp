@@ -16,7 +16,7 @@ constexpr KernelTable kTables[] = {
      avx2::palette_map_row, avx2::palette_map_changed_row},
 #if defined(HANDPOSE_AVX512)
     {Isa::kAvx512, avx512::prepare_linear, avx512::prepare_taps, avx512::linear_rows, avx512::taps_rows,
-     avx2::rotated_rows, avx2::find_peak, avx512::first_moments, avx512::second_moments, avx2::blur_around,
+     avx512::rotated_rows, avx2::find_peak, avx512::first_moments, avx512::second_moments, avx2::blur_around,
      avx2::blend_rows, avx2::palette_map_row, avx2::palette_map_changed_row},
 #endif
 #elif defined(__aarch64__)

@@ -108,6 +108,7 @@ void take_plan(Arena* arena, PreprocessPlan* plan) {
     }
     plan->inside = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
     plan->plain = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
+    plan->done = arena->take<Columns>(static_cast<std::size_t>(plan->out.height));
   }
   plan->border_row = arena->take<unsigned char>(out_width * 3, item_size(plan->out.dtype));
   const std::size_t before = arena->used();
@@ -325,6 +326,7 @@ void preprocess_rotated(const PreprocessPlan& plan, const KernelTable& kernels) 
     for (std::int32_t y = begin; y < end; ++y) {
       own.inside[y] = own.plain[y] = {0, own.out.width};
       if (!plain) place_rotated_row(own, y);
+      own.done[y] = {own.inside[y].begin, own.inside[y].begin};
     }
     kernels.rotated_rows(own, begin, end);
   });

@@ -111,6 +111,7 @@ struct PreprocessPlan {
   bool narrow;                      // rotation: 32 bits hold positions before they are clamped
   Columns* inside;                  // rotation: of each row, the columns to sample; the rest is border
   Columns* plain;                   // of these the ones whose taps need no care; see preprocess_positions.hpp
+  Columns* done;                    // of these the ones that a level has sampled before it leaves the rest to another
   std::int32_t* sums[3];            // taps: of each plane, the sums of rows of the output that are not complete
   std::int16_t* row_sums;           // taps: the sums along a few rows of the source, in 1/64 grey level
   std::uint8_t* samples[3];         // taps: of each plane, the samples of one row of the output, in whole grey levels

@@ -1,6 +1,7 @@
 // The rows of preprocess with AVX-512: F, BW, VL, VBMI and VNNI (Intel Ice Lake 2019, AMD Zen 4 2022 and newer).
 #include "preprocess_avx2.hpp"
 #include "preprocess_avx512_taps.hpp"
+#include "preprocess_avx512_tiles.hpp"
 
 namespace handpose {
 namespace avx512 {
@@ -35,6 +36,15 @@ void linear_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t en
 void taps_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
   if (plan.x[0].strands.window_bytes < Avx512Taps::kLeastWindow) return avx2::taps_rows(plan, begin, end);
   taps_rows_of<Avx512Taps>(plan, begin, end);
+}
+
+// Of what lies apart in several planes; in one plane AVX2 is as fast.
+void rotated_rows(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
+  if (plane_count(plan.source.format) > 1 && offsets_fit(plan)) {
+    const RotatedTiles tiles(plan, begin, end);
+    if (tiles.pay()) run_with_writer<Avx512>(plan.out, tiles);
+  }
+  avx2::rotated_rows(plan, begin, end);
 }
 
 }  // namespace avx512

@@ -9,10 +9,14 @@
 namespace handpose {
 namespace {
 
-// Whether all offsets within the plane fit 32 bits.
-inline bool offsets_fit(const Plane& plane) {
-  const std::ptrdiff_t pitch = plane.pitch_bytes < 0 ? -plane.pitch_bytes : plane.pitch_bytes;
-  return pitch <= 0x7fffffff / plane.height;
+// Whether all offsets within the planes fit 32 bits, and both chroma planes have the same.
+inline bool offsets_fit(const PreprocessPlan& plan) {
+  const Plane* const planes = plan.source.planes;
+  for (int i = 0; i < plane_count(plan.source.format); ++i) {
+    const std::ptrdiff_t pitch = planes[i].pitch_bytes < 0 ? -planes[i].pitch_bytes : planes[i].pitch_bytes;
+    if (pitch > 0x7fffffff / planes[i].height) return false;
+  }
+  return plan.source.format != PixelFormat::kYuv420p || planes[1].pitch_bytes == planes[2].pitch_bytes;
 }
 
 // Where a block finds its taps in a plane.
@@ -347,13 +351,16 @@ struct RotatedRows {
     const Source source(plan), source_of_edges(plan);
     Writer writer(plan, begin, Source::kUnit);
     for (std::int32_t y = begin; y < end; ++y, writer.next_row()) {
-      const Columns inside = plan.inside[y];
-      Columns plain = plan.plain[y];
-      if (plain.end - plain.begin < V::kBlock) plain = {inside.end, inside.end};
+      const Columns inside = plan.inside[y], done = plan.done[y];
+      const bool any_done = done.end > done.begin;
+      Columns plain = any_done ? done : plan.plain[y];
+      if (!any_done && plain.end - plain.begin < V::kBlock) plain = {inside.end, inside.end};
       if (plain.begin > inside.begin) {
         sample_edge<V, Source, Writer>(plan, source_of_edges, y, {inside.begin, plain.begin});
       }
-      if (plain.end > plain.begin) sample_plain<V>(source, source.row(y), writer, plain, y % kAheadRows == 0);
+      if (!any_done && plain.end > plain.begin) {
+        sample_plain<V>(source, source.row(y), writer, plain, y % kAheadRows == 0);
+      }
       if (plain.end < inside.end) {
         sample_edge<V, Source, Writer>(plan, source_of_edges, y, {plain.end, inside.end});
       }
@@ -361,14 +368,10 @@ struct RotatedRows {
   }
 };
 
-// Offsets have 32 bits and both chroma planes the same: a picture that is otherwise goes to the portable rows, which
-// give the same bits.
+// A picture that does not fit goes to the portable rows, which give the same bits.
 template <typename V>
 void rotated_rows_of(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end) {
-  const Plane* const planes = plan.source.planes;
-  bool fit = plan.source.format != PixelFormat::kYuv420p || planes[1].pitch_bytes == planes[2].pitch_bytes;
-  for (int i = 0; i < plane_count(plan.source.format); ++i) fit = fit && offsets_fit(planes[i]);
-  if (!fit) return scalar::rotated_rows(plan, begin, end);
+  if (!offsets_fit(plan)) return scalar::rotated_rows(plan, begin, end);
   run_with_writer<V>(plan.out, RotatedRows<V>{plan, begin, end});
 }
 
