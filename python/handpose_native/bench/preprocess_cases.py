@@ -208,6 +208,8 @@ def _yuv_case(source_format: str, width: int, height: int, side: int) -> Case:
 
     # 1.2 times the error of Y and 2.2 times that of U and V: docs/kernels.md, "Precision".
     case.add_ours(_ours(planes, side, source_format=source_format), error_of, LINEAR * (1.2 + 2.2))
+    image = scene(width, height)
+    case.add_own("ours from BGR", _ours(image, side), _in_levels(resized(image[..., ::-1], size, "linear")), LINEAR)
     case.add_peer("cv2 cvtColor, blob", lambda: _blob(converted(), side), error_of, REPEATED_CHROMA)
     steps = lambda: _steps(converted(), side)  # noqa: E731
     case.add_peer("cv2 cvtColor, resize, NumPy steps", steps, error_of, REPEATED_CHROMA)
@@ -256,6 +258,9 @@ def _rotated_yuv_case(source_format: str, width: int, height: int, side: int) ->
     # The errors of Y, and of U and V, as in _yuv_case.
     tolerance = ROTATED * (1.2 + 2.2)
     case.add_ours(_ours(planes, side, source_format=source_format, input_from_image=affine), error_of, tolerance)
+    image = scene(width, height)
+    of_bgr = _in_levels(rotated(image[..., ::-1], inverse, size))
+    case.add_own("ours from BGR", _ours(image, side, input_from_image=affine), of_bgr, ROTATED)
 
     def warped() -> Callable[[], Array]:
         return _warped(_converted(packed, source_format), inverse, side)
