@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,10 +49,13 @@ def _soft(rng: np.random.Generator, width: int, height: int, channels: int) -> N
     return resized(grid, (height, width), "linear")
 
 
-def ring(array: NDArray[np.uint8]) -> Callable[[], NDArray[np.uint8]]:
-    """Return a function that gives copies of an array in turn, together twice the last-level cache: each is in DRAM."""
+def ring(array: NDArray[np.uint8], view: Callable[[NDArray[np.uint8]], Any] = np.asarray) -> Callable[[], Any]:
+    """Return a function that gives copies of an array in turn, together twice the last-level cache: each is in DRAM.
+
+    `view` makes of each copy what is given: itself, or its planes.
+    """
     number = max(2, -(-2 * last_level_cache_bytes() // array.nbytes))
-    copies = [array.copy() for _ in range(number)]
+    copies = [view(array.copy()) for _ in range(number)]
     turn = count()
     return lambda: copies[next(turn) % number]
 

@@ -62,8 +62,10 @@ def definitions() -> list[Definition]:
         found.append(Definition(f"preprocess/rotated/{width}x{height}/224", partial(_rotated_case, width, height, 224)))
     for width, height in SIZES[1:]:
         for source_format in ("nv12", "yuv420p"):
-            name = f"preprocess/rotated-{source_format}/{width}x{height}/224"
-            found.append(Definition(name, partial(_rotated_yuv_case, source_format, width, height, 224)))
+            case = partial(_rotated_yuv_case, source_format, width, height, 224)
+            found.append(Definition(f"preprocess/rotated-{source_format}/{width}x{height}/224", case))
+            name = f"preprocess/rotated-{source_format}-cold/{width}x{height}/224"
+            found.append(Definition(name, partial(case, cold=True)))
         name = f"preprocess/rotated-cold/{width}x{height}/224"
         found.append(Definition(name, partial(_rotated_case, width, height, 224, cold=True)))
     found.append(Definition("preprocess/float16/1280x720/224", partial(_float16_case, 1280, 720, 224)))
@@ -216,11 +218,11 @@ def _yuv_case(source_format: str, width: int, height: int, side: int) -> Case:
     return case
 
 
-def _converted(packed: Array, source_format: str) -> Callable[[], Array]:
+def _converted(packed: Any, source_format: str) -> Callable[[], Array]:
     import cv2
 
     code = cv2.COLOR_YUV2BGR_NV12 if source_format == "nv12" else cv2.COLOR_YUV2BGR_I420
-    return lambda: np.asarray(cv2.cvtColor(packed, code))
+    return lambda: np.asarray(cv2.cvtColor(packed() if callable(packed) else packed, code))
 
 
 def _rotated_case(width: int, height: int, side: int, *, cold: bool = False) -> Case:
@@ -245,8 +247,8 @@ def _rotated_case(width: int, height: int, side: int, *, cold: bool = False) -> 
     return case
 
 
-def _rotated_yuv_case(source_format: str, width: int, height: int, side: int) -> Case:
-    case, packed = Case(), yuv_scene(width, height, source_format)
+def _rotated_yuv_case(source_format: str, width: int, height: int, side: int, *, cold: bool = False) -> Case:
+    case, packed, image = Case(), yuv_scene(width, height, source_format), scene(width, height)
     planes = yuv_planes(packed, source_format)
     affine, inverse = _turned_square(width, height, side)
     size = (side, side)
@@ -254,16 +256,23 @@ def _rotated_yuv_case(source_format: str, width: int, height: int, side: int) ->
     # Chroma has half the coordinates of luma.
     yuv = [rotated(planes[0][..., None], inverse, size), rotated(chroma, inverse / 2, size)]
     error_of = _in_levels(rgb_of_yuv(np.concatenate(yuv, axis=-1)))
-    _limit(case, int(min(4 * side * side, (_SQUARE * height) ** 2) * 1.5), 12 * side * side)
+    read = int(min(4 * side * side, (_SQUARE * height) ** 2) * 1.5)
+    _limit(case, read, 12 * side * side)
+    source: Any = planes
+    packed_source: Any = packed
+    bgr_source: Any = image
+    if cold:
+        source = ring(packed, partial(yuv_planes, source_format=source_format))
+        packed_source, bgr_source = ring(packed), ring(image)
+        case.memory_limit = _cold_limit(read, 12 * side * side)
     # The errors of Y, and of U and V, as in _yuv_case.
     tolerance = ROTATED * (1.2 + 2.2)
-    case.add_ours(_ours(planes, side, source_format=source_format, input_from_image=affine), error_of, tolerance)
-    image = scene(width, height)
+    case.add_ours(_ours(source, side, source_format=source_format, input_from_image=affine), error_of, tolerance)
     of_bgr = _in_levels(rotated(image[..., ::-1], inverse, size))
-    case.add_own("ours from BGR", _ours(image, side, input_from_image=affine), of_bgr, ROTATED)
+    case.add_own("ours from BGR", _ours(bgr_source, side, input_from_image=affine), of_bgr, ROTATED)
 
     def warped() -> Callable[[], Array]:
-        return _warped(_converted(packed, source_format), inverse, side)
+        return _warped(_converted(packed_source, source_format), inverse, side)
 
     case.add_peer("cv2 cvtColor, warpAffine, blob", lambda: _blob(warped(), side), error_of, REPEATED_CHROMA)
     steps = lambda: _normalised_bgr(warped())  # noqa: E731

@@ -54,7 +54,8 @@ struct Avx2 {
   using Int = __m256i;
   using Offsets = const std::int32_t*;  // of the taps of outputs that have places of their own
   static constexpr std::int32_t kBlock = 8;
-  static constexpr std::int32_t kBlocksLocated = 64 / kBlock;  // at a time, with rotation
+  static constexpr std::int32_t kBlocksLocated = 64 / kBlock;       // at a time, with rotation
+  static constexpr std::int32_t kFetchEvery = 2, kFetchAhead = 11;  // rows, with rotation
 
   // Of 4 outputs at most, of 3 channels of 2.
   static constexpr std::int32_t kLoadBytes = 16;

@@ -28,7 +28,8 @@ struct Neon {
   };
   using Offsets = Offsets8;
   static constexpr std::int32_t kBlock = 8;
-  static constexpr std::int32_t kBlocksLocated = 1;  // at a time, with rotation
+  static constexpr std::int32_t kBlocksLocated = 1;                // at a time, with rotation
+  static constexpr std::int32_t kFetchEvery = 4, kFetchAhead = 7;  // rows, with rotation
 
   // Of 8 outputs or 4, of 3 channels of 4.
   static constexpr std::int32_t kLoadBytes = 64;

@@ -91,10 +91,6 @@ class RowPlaces {
   std::int64_t row_across_, row_down_;
 };
 
-// Rows of the output lie askew in memory, which the CPU does not foresee: what is new in the next kAheadRows of them is
-// fetched while every kAheadRows-th is sampled. A cache line serves many rows, so that the last of the next ones tells.
-constexpr std::int32_t kAheadRows = 4;
-
 // Samples one plane; `to_plane`: 1, or 0.5 for chroma.
 template <typename V, int kChannels>
 class PlaneSampler {
@@ -106,6 +102,9 @@ class PlaneSampler {
         last_load_(plane_end(plane) - (row0_ > row1_ ? row0_ : row1_) - kTapBytes),
         ahead_(bytes_ahead(plane, image_from_input, to_plane)) {}
 
+  // Rows of the output lie askew in memory, which the CPU does not foresee: while every V::kFetchEvery-th of them is
+  // sampled, the taps of the one V::kFetchAhead rows on are fetched. A cache line serves many rows, so that it tells
+  // for those before it.
   HANDPOSE_INLINE void fetch_ahead(const typename V::Offsets& offsets) const {
     // As a number, because it may lie outside the plane, where fetching does nothing.
     const auto base = reinterpret_cast<std::uintptr_t>(row0_) + static_cast<std::uintptr_t>(ahead_);
@@ -134,9 +133,9 @@ class PlaneSampler {
   }
 
  private:
-  // How far behind a tap that of the same column lies in the last row to fetch, as the affine has it: about.
+  // How far behind a tap that of the same column lies in the row to fetch, as the affine has it: about.
   static std::ptrdiff_t bytes_ahead(const Plane& plane, const Affine& image_from_input, double to_plane) {
-    const double rows = (2 * kAheadRows - 1) * to_plane;
+    const double rows = V::kFetchAhead * to_plane;
     const double across = rows * image_from_input.xy, down = rows * image_from_input.yy;
     const auto whole = [](double samples, double most) {
       return static_cast<std::ptrdiff_t>(samples < -most ? -most : samples > most ? most : samples);
@@ -359,7 +358,7 @@ struct RotatedRows {
         sample_edge<V, Source, Writer>(plan, source_of_edges, y, {inside.begin, plain.begin});
       }
       if (!any_done && plain.end > plain.begin) {
-        sample_plain<V>(source, source.row(y), writer, plain, y % kAheadRows == 0);
+        sample_plain<V>(source, source.row(y), writer, plain, y % V::kFetchEvery == 0);
       }
       if (plain.end < inside.end) {
         sample_edge<V, Source, Writer>(plan, source_of_edges, y, {plain.end, inside.end});
