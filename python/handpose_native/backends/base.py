@@ -302,8 +302,8 @@ class Backend(ABC):
         """Return the input memory; arguments are checked."""
 
     def _item_buffer(self, slot: int, item: int) -> InputBuffer:
-        """Return the memory of a further image; arguments are checked."""
-        raise NotImplementedError  # unless `max_batch` is more than 1
+        """Return the memory of a further image, where `max_batch` is more than 1; arguments are checked."""
+        raise NotImplementedError(f"{type(self).__name__} takes {self.max_batch} images but has no _item_buffer")
 
     @abstractmethod
     def _start(self, slot: int) -> None:

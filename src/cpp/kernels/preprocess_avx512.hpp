@@ -42,6 +42,23 @@ struct Avx512 {
   static Int scale_pairs(Int pairs, Int share) { return _mm512_mulhrs_epi16(pairs, share); }
   static Int subtract_pairs(Int a, Int b) { return _mm512_sub_epi16(a, b); }
 
+  // From positions, as in Avx2.
+  static Int second_weights(Int across) {
+    const Int second = _mm512_and_si512(_mm512_slli_epi32(across, 16 - kDropAcross), _mm512_set1_epi32(0x3fff << 16));
+    return _mm512_or_si512(second, _mm512_sub_epi32(_mm512_set1_epi32(1 << 14), _mm512_srli_epi32(second, 16)));
+  }
+  static Int second_shares(Int down) {
+    const Int twice = _mm512_shuffle_epi8(down, _mm512_set4_epi32(0x0d0c0d0c, 0x09080908, 0x05040504, 0x01000100));
+    return _mm512_srli_epi16(twice, kDropDown);
+  }
+  template <int kChannels>
+  static Int offsets(Int across, Int down, std::int32_t pitch) {
+    static_assert(kChannels <= 2, "three channels are in one plane, which AVX2 takes");
+    const Int column = _mm512_srli_epi32(across, kPositionBits), row = _mm512_srli_epi32(down, kPositionBits);
+    return _mm512_add_epi32(_mm512_mullo_epi32(row, _mm512_set1_epi32(pitch)),
+                            _mm512_slli_epi32(column, kChannels - 1));
+  }
+
   static void store_float(Float value, unsigned char* to) { _mm512_storeu_ps(to, value); }
 
   static void store_half(Float value, unsigned char* to) {

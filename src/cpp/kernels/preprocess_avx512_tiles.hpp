@@ -44,20 +44,22 @@ inline int window_of(const Plane& plane, const PositionAxis& across, const Posit
   return kApart;
 }
 
-// The places of the tiles of four rows in one plane, or in both planes of chroma.
-struct TileRows {
-  TileRows(const PreprocessPlan& plan, int plane, int window, std::int32_t y)
-      : across(plan.across[plane], y), down(plan.down[plane], y), pixels(plan.source.planes[plane]) {
-    const PositionAxis &across_plane = plan.across[plane], &down_plane = plan.down[plane];
+// What the tiles of all rows have in common in one plane, or in both planes of chroma.
+struct TiledPlane {
+  TiledPlane(const PreprocessPlan& plan, int plane)
+      : pixels(plan.source.planes[plane]),
+        across(plan.across[plane]),
+        down(plan.down[plane]),
+        window(window_of(pixels, across, down)),
+        dense(std::fabs(down.per_column) > 0.6 * kOneSample) {
     for (int i = 0; i < kTileSide; ++i) {
-      ahead[i] = samples_ahead(down_plane, window, i, pixels.height) * pixels.pitch_bytes +
-                 samples_ahead(across_plane, window, i, pixels.width) * pixels.channels;
+      ahead[i] = samples_ahead(down, i, pixels.height) * pixels.pitch_bytes +
+                 samples_ahead(across, i, pixels.width) * pixels.channels;
     }
-    dense = std::fabs(down_plane.per_column) > 0.6 * kOneSample;
   }
 
   // From the first sample of a tile's first window to that of column i, kTileRowsAhead rows on: about, `most` at most.
-  static std::ptrdiff_t samples_ahead(const PositionAxis& axis, int window, int i, std::int32_t most) {
+  std::ptrdiff_t samples_ahead(const PositionAxis& axis, int i, std::int32_t most) const {
     double samples = axis.per_column * i + axis.per_row * kTileRowsAhead;
     if (window != kApart) {  // its first sample is that of the lowest position
       samples -= std::min(axis.per_column * (kTileSide - 1), 0.0);
@@ -80,6 +82,18 @@ struct TileRows {
     fetch(1);
     fetch(3);
   }
+
+  const Plane& pixels;
+  const PositionAxis& across;
+  const PositionAxis& down;
+  int window;
+  bool dense;
+  std::ptrdiff_t ahead[kTileSide];
+};
+
+// The places of the tiles of four rows there.
+struct TileRows {
+  TileRows(const TiledPlane& plane, std::int32_t y) : across(plane.across, y), down(plane.down, y) {}
 
   struct Axis {
     Axis(const PositionAxis& axis, std::int32_t y) : of_columns(axis.of_columns) {
@@ -114,18 +128,7 @@ struct TileRows {
   };
 
   Axis across, down;
-  const Plane& pixels;
-  std::ptrdiff_t ahead[kTileSide];
-  bool dense;
 };
-
-HANDPOSE_INLINE BlockWeights<Avx512> tile_weights(__m512i across, __m512i down) {
-  const __m512i second = _mm512_and_si512(_mm512_slli_epi32(across, 16 - kDropAcross), _mm512_set1_epi32(0x3fff << 16));
-  const __m512i weights =
-      _mm512_or_si512(second, _mm512_sub_epi32(_mm512_set1_epi32(1 << 14), _mm512_srli_epi32(second, 16)));
-  const __m512i twice = _mm512_shuffle_epi8(down, _mm512_set4_epi32(0x0d0c0d0c, 0x09080908, 0x05040504, 0x01000100));
-  return weigh_rows<Avx512>(weights, _mm512_srli_epi16(twice, kDropDown));
-}
 
 // Rows of a plane from a place on.
 template <int kRows, int kRowBytes>
@@ -171,16 +174,17 @@ struct TileWindows {
   static constexpr Window kSize = kWindows[kWindow];
   static constexpr int kCount = kTileSide / kSize.outputs;
 
-  HANDPOSE_INLINE TileWindows(const TileRows& rows, std::ptrdiff_t x, __m512i across, __m512i down) {
+  HANDPOSE_INLINE TileWindows(const Plane& pixels, const TileRows& rows, std::ptrdiff_t x, __m512i across,
+                              __m512i down) {
     constexpr int kRowBits = kSize.row_bytes == 8 ? 3 : 4;
-    const std::int32_t last = rows.pixels.height - 1 - kSize.rows;
+    const std::int32_t last = pixels.height - 1 - kSize.rows;
     __m512i begin{};
     for (int i = 0; i < kCount; ++i) {
       const std::int32_t column =
           rows.across.first_sample(x, kCount == 1 ? rows.across.lowest : rows.across.lowest_of_two[i]);
       const std::int32_t first = rows.down.first_sample(x, kCount == 1 ? rows.down.lowest : rows.down.lowest_of_two[i]);
       const std::int32_t row = std::min(first, last);
-      offsets[i] = row * rows.pixels.pitch_bytes + column * kChannels;
+      offsets[i] = row * pixels.pitch_bytes + column * kChannels;
       const std::int32_t bytes = (row << kRowBits) + column * kChannels;
       begin = i == 0 ? _mm512_set1_epi32(bytes) : _mm512_mask_set1_epi32(begin, 0xff00, bytes);
     }
@@ -212,31 +216,31 @@ struct TileWindows {
   __m512i taps;
 };
 
-// The samples of so many tiles side by side in planes with the places of `rows`: 16 values of a tile one after the
-// other, those of the first channel or plane to values[0].
+// The samples of so many tiles side by side in planes with what `plane` and `rows` say: 16 values of a tile one after
+// the other, those of the first channel or plane to values[0].
 template <int kChannels, int kPlanes, int kWindow>
-HANDPOSE_NOINLINE void sample_tiles(const TileRows& of_call, const std::uint8_t* const* planes, std::ptrdiff_t x,
-                                    std::int32_t tiles, float* const* values) {
-  const TileRows rows = of_call;
-  const std::ptrdiff_t pitch = rows.pixels.pitch_bytes;
+HANDPOSE_NOINLINE void sample_tiles(const TiledPlane& of_plane, const TileRows& of_rows,
+                                    const std::uint8_t* const* planes, std::ptrdiff_t x, std::int32_t tiles,
+                                    float* const* values) {
+  const TiledPlane plane = of_plane;  // copies may stay in registers
+  const TileRows rows = of_rows;
+  const std::ptrdiff_t pitch = plane.pixels.pitch_bytes;
   for (std::ptrdiff_t i = 0; i < tiles; ++i, x += kTileSide) {
     const __m512i across = rows.across.positions(x), down = rows.down.positions(x);
-    const BlockWeights<Avx512> weights = tile_weights(across, down);
+    const BlockWeights<Avx512> weights =
+        weigh_rows<Avx512>(Avx512::second_weights(across), Avx512::second_shares(down));
     __m512i sums[2];
     if constexpr (kWindow == kApart) {
-      const __m512i column = _mm512_srli_epi32(across, kPositionBits), row = _mm512_srli_epi32(down, kPositionBits);
       alignas(64) std::int32_t offsets[Avx512::kBlock];
-      _mm512_store_si512(offsets,
-                         _mm512_add_epi32(_mm512_mullo_epi32(row, _mm512_set1_epi32(static_cast<std::int32_t>(pitch))),
-                                          _mm512_slli_epi32(column, kChannels - 1)));
+      _mm512_store_si512(offsets, Avx512::offsets<kChannels>(across, down, static_cast<std::int32_t>(pitch)));
       for (int p = 0; p < kPlanes; ++p) {
-        rows.fetch_ahead(planes[p] + offsets[0]);
+        plane.fetch_ahead(planes[p] + offsets[0]);
         Avx512::sample_apart<kChannels>(planes[p], planes[p] + pitch, offsets, weights, sums + p);
       }
     } else {
-      const TileWindows<kWindow, kChannels> windows(rows, x, across, down);
+      const TileWindows<kWindow, kChannels> windows(plane.pixels, rows, x, across, down);
       for (int p = 0; p < kPlanes; ++p) {
-        rows.fetch_ahead(planes[p] + windows.offsets[0]);
+        plane.fetch_ahead(planes[p] + windows.offsets[0]);
         windows.sample(planes[p], pitch, weights, sums + p);
       }
     }
@@ -246,7 +250,8 @@ HANDPOSE_NOINLINE void sample_tiles(const TileRows& of_call, const std::uint8_t*
   }
 }
 
-using SampleTiles = void (*)(const TileRows&, const std::uint8_t* const*, std::ptrdiff_t, std::int32_t, float* const*);
+using SampleTiles = void (*)(const TiledPlane&, const TileRows&, const std::uint8_t* const*, std::ptrdiff_t,
+                             std::int32_t, float* const*);
 
 template <int kChannels, int kPlanes>
 SampleTiles sampler_of(int window) {
@@ -268,22 +273,20 @@ HANDPOSE_INLINE __m512 row_of_tiles(const float* tiles) {
 class RotatedTiles {
  public:
   RotatedTiles(const PreprocessPlan& plan, std::int32_t begin, std::int32_t end)
-      : plan_(plan), begin_(begin), end_(end) {
-    for (int i = 0; i < 2; ++i) windows_[i] = window_of(plan.source.planes[i], plan.across[i], plan.down[i]);
-  }
+      : plan_(plan), luma_(plan, 0), chroma_(plan, 1), begin_(begin), end_(end) {}
 
   // Whether that is faster: where windows save three loads of ten.
   bool pay() const {
     const int chroma_planes = plane_count(plan_.source.format) - 1;
-    const int loads = window_loads(windows_[0]) + chroma_planes * window_loads(windows_[1]);
+    const int loads = window_loads(luma_.window) + chroma_planes * window_loads(chroma_.window);
     return 10 * loads <= 7 * (1 + chroma_planes) * window_loads(kApart);
   }
 
   template <typename Writer>
   void with_writer() const {
     const bool interleaved = plan_.source.format == PixelFormat::kNv12;
-    const SampleTiles luma = sampler_of<1, 1>(windows_[0]);
-    const SampleTiles chroma = interleaved ? sampler_of<2, 1>(windows_[1]) : sampler_of<1, 2>(windows_[1]);
+    const SampleTiles luma = sampler_of<1, 1>(luma_.window);
+    const SampleTiles chroma = interleaved ? sampler_of<2, 1>(chroma_.window) : sampler_of<1, 2>(chroma_.window);
     const std::uint8_t* const planes[3] = {plan_.source.planes[0].data, plan_.source.planes[1].data,
                                            plan_.source.planes[2].data};
     alignas(64) float values[3][kTilesAtOnce * Avx512::kBlock]{};
@@ -292,13 +295,13 @@ class RotatedTiles {
     for (std::int32_t y = begin_; y + kTileSide <= end_; y += kTileSide) {
       const Columns columns = common_columns(y);
       if (columns.end <= columns.begin) continue;
-      const TileRows luma_rows(plan_, 0, windows_[0], y), chroma_rows(plan_, 1, windows_[1], y);
+      const TileRows luma_rows(luma_, y), chroma_rows(chroma_, y);
       const Writer writers[kTileSide] = {
           {plan_, y, 1.0f}, {plan_, y + 1, 1.0f}, {plan_, y + 2, 1.0f}, {plan_, y + 3, 1.0f}};
       for (std::int32_t x = columns.begin; x < columns.end; x += kStripColumns) {
         const std::int32_t count = std::min(columns.end - x, kStripColumns);
-        luma(luma_rows, planes, x, count / kTileSide, of_luma);
-        chroma(chroma_rows, planes + 1, x, count / kTileSide, of_chroma);
+        luma(luma_, luma_rows, planes, x, count / kTileSide, of_luma);
+        chroma(chroma_, chroma_rows, planes + 1, x, count / kTileSide, of_chroma);
         write_tiles(writers, values, x, count);
       }
     }
@@ -333,8 +336,8 @@ class RotatedTiles {
   }
 
   const PreprocessPlan& plan_;
+  TiledPlane luma_, chroma_;
   std::int32_t begin_, end_;
-  int windows_[2];
 };
 
 }  // namespace
